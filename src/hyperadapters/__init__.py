@@ -1,0 +1,75 @@
+"""hyperadapters: one small network writes adapter weights for a frozen Hugging Face model.
+
+Importing the package registers the PEFT method; it loads neither torch nor PEFT by itself. The map
+of the code, from the bottom up:
+
+    errors, labels                          what can go wrong; what can be predicted
+    tables, conditions, sites               files between stages; who or what; where
+    adapters, encoders                      the form that is generated; condition → vector
+    hypernetworks, backbones, data          vector → weights; frozen models; tables → batches
+    tuner                                   the PEFT method
+    baselines, methods                      the published methods; one table of all methods
+    training, inference, evaluation         fit; predict; score
+    experiments                             run folders: fit, load, predict
+    cli                                     the command `hyperadapters`
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from hyperadapters._registration import register_with_peft
+
+if TYPE_CHECKING:
+    from hyperadapters.conditions import POPULATION, Lookup
+    from hyperadapters.data import read_annotations
+    from hyperadapters.errors import HyperAdaptersError
+    from hyperadapters.evaluation import evaluate
+    from hyperadapters.experiments import Run, fit, load
+    from hyperadapters.tuner import HyperAdapterConfig, adapter_network, conditioned
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "POPULATION",
+    "HyperAdapterConfig",
+    "HyperAdaptersError",
+    "Lookup",
+    "Run",
+    "__version__",
+    "adapter_network",
+    "conditioned",
+    "evaluate",
+    "fit",
+    "load",
+    "read_annotations",
+]
+
+_HOME = {
+    "POPULATION": "conditions",
+    "Lookup": "conditions",
+    "HyperAdapterConfig": "tuner",
+    "HyperAdaptersError": "errors",
+    "adapter_network": "tuner",
+    "conditioned": "tuner",
+    "evaluate": "evaluation",
+    "read_annotations": "data",
+    "Run": "experiments",
+    "fit": "experiments",
+    "load": "experiments",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that the import stays light."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'hyperadapters' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"hyperadapters.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+register_with_peft()

@@ -1,0 +1,63 @@
+"""Registering the PEFT method without importing PEFT (and torch) before somebody needs them.
+
+`import hyperadapters` is light. If PEFT is loaded already, the method is registered at once; if
+not, at the end of the import of PEFT, whoever causes it.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+def register_with_peft() -> None:
+    """Register now if PEFT is there, else as soon as it is."""
+    # A PEFT that is only half imported is caught by the finder of its own import.
+    if "peft" in sys.modules:
+        _register()
+    elif not any(isinstance(finder, _PeftFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _PeftFinder())
+
+
+def _register() -> None:
+    from hyperadapters.tuner import register
+
+    register()
+
+
+class _PeftFinder(MetaPathFinder):
+    """Finds PEFT as Python would, and adds the registration to the end of its import."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname != "peft":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec("peft")
+        if spec is not None and spec.loader is not None:
+            spec.loader = _RegisteringLoader(spec.loader)
+        return spec
+
+
+class _RegisteringLoader(Loader):
+    """Runs the original loader, then registers."""
+
+    def __init__(self, original: Loader) -> None:
+        self._original = original
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._original.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._original.exec_module(module)
+        # From here on the module shows the loader that Python itself would have used.
+        module.__loader__ = self._original
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._original
+        _register()

@@ -1,0 +1,5 @@
+"""Condition → vector."""
+
+from hyperadapters.encoders.lookup import LookupEncoder
+
+__all__ = ["LookupEncoder"]

@@ -1,0 +1,99 @@
+"""What can be predicted: the set of labels, their order, and their way to integers and back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from hyperadapters.errors import ConfigError, DataError, Fault
+
+LabelKind = Literal["nominal", "ordinal"]
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The labels of a data set in their fixed order.
+
+    Attributes:
+        names: The labels; all `str`, or all `int` (in ascending order).
+        kind: ``"nominal"`` (classes without order) or ``"ordinal"`` (integers on a scale).
+    """
+
+    names: tuple[str | int, ...]
+    kind: LabelKind = "nominal"
+
+    def __post_init__(self) -> None:
+        if len(self.names) < 2:
+            raise ConfigError(
+                f"a label set needs at least 2 different labels, got {list(self.names)}"
+            )
+        if len(set(self.names)) != len(self.names):
+            raise ConfigError(f"a label occurs twice in {list(self.names)}")
+        if self.kind == "ordinal" and not all(isinstance(name, int) for name in self.names):
+            raise ConfigError(f"ordinal labels must be integers, got {list(self.names)}")
+        if len({str(name) for name in self.names}) != len(self.names):
+            raise ConfigError(f"two labels read the same as text in {list(self.names)}")
+
+    @classmethod
+    def of(cls, labels: Iterable[Any], kind: LabelKind | None = None) -> "LabelSpace":
+        """The label space of the labels that occur.
+
+        Args:
+            labels: Labels as they stand in a checked table: all strings or all integers.
+            kind: Forced kind; by default three or more integers are a scale (``"ordinal"``) and
+                everything else is ``"nominal"``.
+        """
+        values = sorted(pd.unique(pd.Series(list(labels))).tolist())
+        integers = all(isinstance(value, int | np.integer) for value in values)
+        names = tuple(int(value) if integers else str(value) for value in values)
+        if kind is None:
+            kind = "ordinal" if integers and len(names) > 2 else "nominal"
+        return cls(names, kind)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the probability columns in PREDICTIONS, `p_<label>`, in label order."""
+        return tuple(f"p_{name}" for name in self.names)
+
+    def encode(self, labels: "pd.Series[Any]", source: str = "table") -> np.ndarray:
+        """Labels → indices, shape ``(len(labels),)``, int64; -1 where the label is missing.
+
+        Raises:
+            DataError: A label is not in the space; lists the labels and the space.
+        """
+        index = {str(name): i for i, name in enumerate(self.names)}
+        keys = labels.map(lambda value: None if pd.isna(value) else str(value))
+        codes = keys.map(lambda key: -1 if key is None or pd.isna(key) else index.get(key, -2))
+        unknown = (codes == -2).to_numpy(bool)
+        if unknown.any():
+            got = sorted(pd.unique(keys[unknown]).tolist())[:5]
+            wanted = ", ".join(map(str, self.names))
+            fault = Fault(
+                f"labels {got} are not among those of the run ({wanted})",
+                tuple((np.flatnonzero(unknown) + 1).tolist()),
+            )
+            raise DataError(source, [fault])
+        return codes.to_numpy(np.int64)
+
+    def decode(self, indices: np.ndarray) -> np.ndarray:
+        """Indices → labels, same shape; int64 for integer labels, object (`str`) otherwise."""
+        return np.asarray(self.names, dtype=None if self.is_integer else object)[indices]
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the labels are integers."""
+        return all(isinstance(name, int) for name in self.names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form, the content of ``labels.json``."""
+        return {"kind": self.kind, "names": list(self.names)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "LabelSpace":
+        """Inverse of `to_dict`."""
+        return cls(tuple(data["names"]), data["kind"])

@@ -1,0 +1,14 @@
+"""The PEFT method: configuration, model, layer, registration. The only room that knows PEFT."""
+
+from hyperadapters.tuner.conditioning import conditioned
+from hyperadapters.tuner.config import HyperAdapterConfig
+from hyperadapters.tuner.model import HyperAdapterModel, adapter_network
+from hyperadapters.tuner.register import register
+
+__all__ = [
+    "HyperAdapterConfig",
+    "HyperAdapterModel",
+    "adapter_network",
+    "conditioned",
+    "register",
+]

@@ -1,0 +1,70 @@
+"""Conditions as keywords of the model's own `forward` and `generate`.
+
+`PeftModel` does not pass every keyword on, and Transformers swallows unknown ones without a word.
+So the entry points of the *inner* model are replaced on the instance: they take the conditions out,
+generate the weights once, and run the original. The signature names the conditions, which is how
+`Trainer` knows to keep their columns.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from hyperadapters.tuner.conditioning import ATTRIBUTE, Conditioning
+
+ENTRY_POINTS = ("forward", "generate")
+
+
+def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) -> None:
+    """Make `forward` and `generate` of this instance take the conditions `names`."""
+    uninstall(model)
+    model.__dict__[ATTRIBUTE] = conditioning
+    for entry_point in ENTRY_POINTS:
+        original = getattr(model, entry_point, None)
+        if original is not None:
+            model.__dict__[entry_point] = types.MethodType(_wrap(original, names), model)
+
+
+def uninstall(model: nn.Module) -> None:
+    """Give the instance its own `forward` and `generate` back."""
+    if model.__dict__.pop(ATTRIBUTE, None) is not None:
+        for entry_point in ENTRY_POINTS:
+            model.__dict__.pop(entry_point, None)
+
+
+def _wrap(original: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+    function = original.__func__  # pyright: ignore[reportFunctionMemberAccess]
+
+    @functools.wraps(function)
+    def entry(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        # The conditioning is looked up on the instance so that a deep copy finds its own.
+        conditioning: Conditioning = self.__dict__[ATTRIBUTE]
+        conditions = {name: kwargs.pop(name, None) for name in names}
+        with conditioning.applied(conditions, _batch_rows(args, kwargs)):
+            return function(self, *args, **kwargs)
+
+    entry.__signature__ = _signature(function, names)  # pyright: ignore[reportAttributeAccessIssue]
+    return entry
+
+
+def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Signature:
+    parameters = list(inspect.signature(function).parameters.values())
+    own = {parameter.name for parameter in parameters}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(name, keyword, default=None) for name in names if name not in own]
+    if parameters and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        return inspect.Signature([*parameters[:-1], *added, parameters[-1]])
+    return inspect.Signature([*parameters, *added])
+
+
+def _batch_rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Number of rows of the batch, read from the first tensor that says so."""
+    for name in ("input_ids", "inputs_embeds", "inputs", "decoder_input_ids"):
+        value = kwargs.get(name)
+        if isinstance(value, Tensor):
+            return int(value.shape[0])
+    return int(args[0].shape[0]) if args and isinstance(args[0], Tensor) else None

@@ -1,0 +1,82 @@
+"""The classification head: its input is shifted and its logits are biased, per row."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from hyperadapters.adapters.weights import add_per_row
+from hyperadapters.tuner.conditioning import Conditioning
+
+# Names that Transformers and PEFT use for the head of a sequence classifier.
+HEAD_NAMES = ("classifier", "score")
+
+
+class HeadHooks:
+    """Forward hooks on the head of one model.
+
+    PEFT may wrap the head again when further adapters are added, so the hooks are moved to
+    whatever stands at the head's place before each call.
+
+    Args:
+        model: The Transformers model.
+        name: Path of the head in it.
+        conditioning: Where shift and bias come from.
+    """
+
+    def __init__(self, model: nn.Module, name: str, conditioning: Conditioning) -> None:
+        self.name = name
+        self.conditioning = conditioning
+        self._module: nn.Module | None = None
+        self._handles: list[RemovableHandle] = []
+        self.place(model)
+
+    def place(self, model: nn.Module) -> None:
+        """Hook the module that is the head now."""
+        module = model.get_submodule(self.name)
+        if module is not self._module:
+            self.remove()
+            self._module = module
+            self._handles = [
+                module.register_forward_pre_hook(self.shift_input),
+                module.register_forward_hook(self.bias_logits),
+            ]
+
+    def remove(self) -> None:
+        """Take the hooks off."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._module = None
+
+    def shift_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Add the generated shift to the first argument of the head."""
+        if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
+            return None
+        features = args[0]
+        for adapter in self.conditioning.tuner.active_adapters:
+            weights = self.conditioning.weights(adapter)
+            if weights.shift is not None:
+                features = add_per_row(features, weights.per_row(weights.shift))
+        return (features, *args[1:])
+
+    def bias_logits(self, module: nn.Module, args: tuple[Any, ...], logits: Tensor) -> Tensor:
+        """Add the generated bias to the logits."""
+        if not self.conditioning.is_active:
+            return logits
+        for adapter in self.conditioning.tuner.active_adapters:
+            weights = self.conditioning.weights(adapter)
+            if weights.bias is not None:
+                logits = add_per_row(logits, weights.per_row(weights.bias))
+        return logits
+
+
+def find_head(model: nn.Module) -> str | None:
+    """Name of the head of a sequence classifier; `None` when the model has none."""
+    children = {name for name, _ in model.named_children()}
+    return next((name for name in HEAD_NAMES if name in children), None)
+
+
+def head_input_width(head: nn.Module) -> int | None:
+    """Width of the head's input: that of its first linear module."""
+    return next((m.in_features for m in head.modules() if isinstance(m, nn.Linear)), None)
