@@ -20,12 +20,13 @@ class LoRAWeights(NamedTuple):
     """The two factors of one site for `n` rows (or for one row that stands for all).
 
     Attributes:
-        a: Down projection, shape ``(n, r, in_width)``.
-        b: Up projection, shape ``(n, out_width, r)``.
+        a: Down projection, shape ``(n, r, in_width)``, or ``(1, r, in_width)`` when all rows
+            share it.
+        b: Up projection, shape ``(n, out_width, r)``, or ``(1, out_width, r)``.
     """
 
-    a: Float[Tensor, "n r in_width"]
-    b: Float[Tensor, "n out_width r"]
+    a: Float[Tensor, "n_a r in_width"]
+    b: Float[Tensor, "n_b out_width r"]
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,21 @@ def apply_lora(
         AdapterShapeError: The number of rows is not a multiple of n, as happens when a batch was
             packed or unpadded, or the input is a flat list of tokens.
     """
-    n = weights.a.shape[0]
+    down = _project(x, weights.a)
+    # Scaling the small factor costs r values a position instead of out_width.
+    return _project(down * scale, weights.b)
+
+
+def _project(
+    x: Float[Tensor, "rows *positions width"], factor: Float[Tensor, "n out width"]
+) -> Float[Tensor, "rows *positions out"]:
+    n, rows = factor.shape[0], x.shape[0]
     if n == 1:
-        down = torch.nn.functional.linear(x, weights.a[0])
-        return torch.nn.functional.linear(down, weights.b[0]) * scale
-    rows = x.shape[0]
+        return torch.nn.functional.linear(x, factor[0])
     if rows % n or (x.ndim == 2 and rows != n):
         raise AdapterShapeError(
             f"got an input of shape {tuple(x.shape)} for weights of {n} rows; wanted one row of "
             "input per condition (packed, unpadded or flattened batches cannot be adapted per row)"
         )
     grouped = x.reshape(n, -1, x.shape[-1])
-    down = torch.bmm(grouped, weights.a.transpose(1, 2))
-    # Scaling the small factor costs r values a position instead of out_width.
-    up = torch.bmm(down * scale, weights.b.transpose(1, 2))
-    return up.reshape(*x.shape[:-1], weights.b.shape[1])
+    return torch.bmm(grouped, factor.transpose(1, 2)).reshape(*x.shape[:-1], factor.shape[1])

@@ -37,19 +37,18 @@ class AdapterWeights:
 
     def lora_at(self, site: int) -> LoRAWeights:
         """The factors of one site, one pair per row (or a single pair for all rows)."""
-        weights = self.lora[site]
-        # A single pair, e.g. an adapter that ignores its condition, serves all rows uncopied.
-        if self.rows is None or weights.a.shape[0] == 1:
-            return weights
-        return LoRAWeights(
-            weights.a.index_select(0, self.rows), weights.b.index_select(0, self.rows)
-        )
+        a, b = self.lora[site]
+        return LoRAWeights(self._expanded(a), self._expanded(b))
+
+    def _expanded(self, factor: Tensor) -> Tensor:
+        # A factor that does not depend on the condition serves all rows uncopied.
+        if self.rows is None or factor.shape[0] == 1:
+            return factor
+        return factor.index_select(0, self.rows)
 
     def per_row(self, values: Float[Tensor, "n_distinct width"]) -> Float[Tensor, "rows width"]:
         """`shift` or `bias`, one line per row (or a single line for all rows)."""
-        if self.rows is None or values.shape[0] == 1:
-            return values
-        return values.index_select(0, self.rows)
+        return self._expanded(values)
 
 
 def add_per_row(

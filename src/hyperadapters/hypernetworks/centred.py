@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,10 @@ class CentredHypernetwork(Hypernetwork):
     once, instead of once for every pair. `H_A` and `H_B` have no bias and exist once per distinct
     weight shape. Because u(0, s) = 0, whoever has no vector is answered for by the population.
 
+    While `deviates` is false only the shared adapter is used: a first stage of training can settle
+    what all have in common, at the price of a single adapter. With zero heads the deviation then
+    starts at zero, and "no deviation" stays within reach.
+
     Args:
         sites: The sites, in their fixed order.
         r: LoRA rank.
@@ -31,6 +36,12 @@ class CentredHypernetwork(Hypernetwork):
         site_width: Width of the learned vector e_s of a site.
         hidden_width: Width of u.
         deviation_scale: γ; small values hold the deviation back.
+        generate_a: Whether A deviates too, or B alone.
+        zero_heads: Whether `H_A` and `H_B` start at zero. They must not where nothing else moves
+            the condition vectors, for then neither would ever get a gradient.
+
+    Attributes:
+        deviates: Whether the deviation is applied.
     """
 
     def __init__(
@@ -42,8 +53,12 @@ class CentredHypernetwork(Hypernetwork):
         site_width: int = 64,
         hidden_width: int = 128,
         deviation_scale: float = 1.0,
+        generate_a: bool = True,
+        zero_heads: bool = False,
     ) -> None:
         super().__init__()
+        self.deviates = True
+        self.zero_heads = zero_heads
         self.r = r
         self.deviation_scale = deviation_scale
         self.shapes = [(site.in_width, site.out_width) for site in sites]
@@ -51,7 +66,8 @@ class CentredHypernetwork(Hypernetwork):
         self.site_vectors = nn.Parameter(torch.empty(len(sites), site_width))
         self.from_condition = nn.Linear(width, hidden_width, bias=False)
         self.from_site = nn.Linear(site_width, hidden_width)
-        self.head_a = _heads((r * in_width for in_width, _ in self.shapes), hidden_width)
+        sizes_a = [r * in_width for in_width, _ in self.shapes] if generate_a else []
+        self.head_a = _heads(sizes_a, hidden_width)
         self.head_b = _heads((r * out_width for _, out_width in self.shapes), hidden_width)
         self.reset_parameters()
 
@@ -64,28 +80,41 @@ class CentredHypernetwork(Hypernetwork):
         for head in [*self.head_a.values(), *self.head_b.values()]:
             if isinstance(head, nn.Linear):
                 # A factor A of LoRA has entries of about 1/√in_width; u has hidden_width entries.
-                width = head.out_features // self.r
-                nn.init.normal_(head.weight, std=1.0 / math.sqrt(width * head.in_features))
+                std = math.sqrt(self.r / (head.out_features * head.in_features))
+                nn.init.normal_(head.weight, std=0.0 if self.zero_heads else std)
+
+    @contextmanager
+    def deviating(self, deviates: bool) -> Iterator[None]:
+        """In this block the deviation is applied, or is not."""
+        before, self.deviates = self.deviates, deviates
+        try:
+            yield
+        finally:
+            self.deviates = before
 
     def forward(self, z: Float[Tensor, "n width"]) -> list[LoRAWeights]:
-        """Factors per site, leading axis n."""
-        of_site = self.from_site(self.site_vectors)
-        of_condition = self.from_condition(z)
-        gelu = nn.functional.gelu
-        # (n, sites, hidden): exactly zero where z is zero.
-        hidden = gelu(of_condition.unsqueeze(1) + of_site) - gelu(of_site)
-        hidden = hidden * self.deviation_scale
+        """Factors per site, leading axis n (1 for what does not deviate)."""
+        shared = self.shared(z)
+        if not self.deviates:
+            return shared
+        hidden = self._hidden(z)
         a = _generate(self.head_a, hidden, [self.r * in_width for in_width, _ in self.shapes])
         b = _generate(self.head_b, hidden, [self.r * out_width for _, out_width in self.shapes])
         return [
             LoRAWeights(
-                shared.a + a[i].view(-1, self.r, in_width),
-                shared.b + b[i].view(-1, out_width, self.r),
+                s.a + a[i].view(-1, self.r, in_width) if a else s.a,
+                s.b + b[i].view(-1, out_width, self.r),
             )
-            for i, (shared, (in_width, out_width)) in enumerate(
-                zip(self.shared(z), self.shapes, strict=True)
-            )
+            for i, (s, (in_width, out_width)) in enumerate(zip(shared, self.shapes, strict=True))
         ]
+
+    def _hidden(self, z: Float[Tensor, "n width"]) -> Float[Tensor, "n sites hidden"]:
+        of_site = self.from_site(self.site_vectors)
+        of_condition = self.from_condition(z)
+        gelu = nn.functional.gelu
+        # Exactly zero where z is zero.
+        hidden = gelu(of_condition.unsqueeze(1) + of_site) - gelu(of_site)
+        return hidden * self.deviation_scale
 
 
 def _heads(sizes: Iterable[int], hidden_width: int) -> nn.ModuleDict:
@@ -97,7 +126,9 @@ def _heads(sizes: Iterable[int], hidden_width: int) -> nn.ModuleDict:
 def _generate(
     heads: nn.ModuleDict, hidden: Float[Tensor, "n sites hidden"], sizes: Sequence[int]
 ) -> list[Float[Tensor, "n values"]]:
-    """The values of every site: one matrix product per distinct shape."""
+    """The values of every site, one matrix product per distinct shape; empty without heads."""
+    if not heads:
+        return []
     positions: defaultdict[int, list[int]] = defaultdict(list)
     for position, size in enumerate(sizes):
         positions[size].append(position)

@@ -39,6 +39,7 @@ class NetworkSpec:
         hidden_width: Width of the hypernetwork's hidden layer.
         hypernetwork_dropout: Dropout inside the published hypernetwork.
         deviation_scale: γ of `CentredHypernetwork`.
+        generate_a: Whether A deviates too, or B alone, in `CentredHypernetwork`.
         condition_dropout: Probability that a condition is replaced by the population in training.
         condition_noise: Standard deviation of Gaussian noise on the vectors in training.
         head_width: Width of the head's input (for `shift`).
@@ -55,6 +56,7 @@ class NetworkSpec:
     hidden_width: int = 128
     hypernetwork_dropout: float = 0.0
     deviation_scale: float = 1.0
+    generate_a: bool = True
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
     head_width: int | None = None
@@ -200,6 +202,9 @@ def _build_hypernetwork(spec: NetworkSpec, sites: Sequence[Site], width: int) ->
         site_width=spec.site_width,
         hidden_width=spec.hidden_width,
         deviation_scale=spec.deviation_scale,
+        generate_a=spec.generate_a,
+        # Shift and bias move the vectors, and vectors that have moved give the heads a gradient.
+        zero_heads=spec.shift or spec.bias_source == "generated",
     )
 
 

@@ -29,6 +29,7 @@ class Conditioning:
         self.tuner = tuner
         self.enabled = True
         self._active: dict[str, AdapterWeights] | None = None
+        self._text_of_row: Tensor | None = None
 
     @property
     def is_active(self) -> bool:
@@ -72,7 +73,29 @@ class Conditioning:
         finally:
             self._active = previous
 
+    @property
+    def text_of_row(self) -> Tensor | None:
+        """For every row the position of its text in the batch; `None` when they are the same."""
+        return self._text_of_row
+
+    @contextmanager
+    def sharing_texts(self, text_of_row: Tensor) -> Iterator[None]:
+        """In this block the batch holds distinct texts, and the head makes rows of them.
+
+        Exact only while the LoRA weights do not differ from row to row.
+
+        Args:
+            text_of_row: For every row the position of its text in the batch, shape ``(rows,)``.
+        """
+        previous = self._text_of_row
+        self._text_of_row = text_of_row
+        try:
+            yield
+        finally:
+            self._text_of_row = previous
+
     def _generate(self, given: Mapping[str, Any], rows: int | None) -> dict[str, AdapterWeights]:
+        rows = rows if self._text_of_row is None else int(self._text_of_row.shape[0])
         weights = {}
         for adapter in self.tuner.active_adapters:
             network = self.tuner.hyperadapter_network[adapter]

@@ -47,6 +47,7 @@ class HyperAdapterConfig(PeftConfig):
         hidden_width: Width of the hypernetwork's hidden layer.
         hypernetwork_dropout: Dropout inside the published hypernetwork.
         deviation_scale: Factor on the generated deviation.
+        generate_a: Whether the deviation concerns both LoRA factors, or B alone.
         condition_dropout: Probability in training that a row is answered from the population.
         condition_noise: Standard deviation of the noise on condition vectors in training.
 
@@ -72,6 +73,7 @@ class HyperAdapterConfig(PeftConfig):
     hidden_width: int = 128
     hypernetwork_dropout: float = 0.0
     deviation_scale: float = 1.0
+    generate_a: bool = True
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
 
@@ -136,6 +138,7 @@ class HyperAdapterConfig(PeftConfig):
             hidden_width=self.hidden_width,
             hypernetwork_dropout=self.hypernetwork_dropout,
             deviation_scale=self.deviation_scale,
+            generate_a=self.generate_a,
             condition_dropout=self.condition_dropout,
             condition_noise=self.condition_noise,
             head_width=head_width,

@@ -38,7 +38,7 @@ class HeadHooks:
             self.remove()
             self._module = module
             self._handles = [
-                module.register_forward_pre_hook(self.shift_input),
+                module.register_forward_pre_hook(self.prepare_input),
                 module.register_forward_hook(self.bias_logits),
             ]
 
@@ -49,11 +49,13 @@ class HeadHooks:
         self._handles = []
         self._module = None
 
-    def shift_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Add the generated shift to the first argument of the head."""
+    def prepare_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Make rows of texts where they are shared, and add the generated shift."""
         if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
             return None
         features = args[0]
+        if self.conditioning.text_of_row is not None:
+            features = features.index_select(0, self.conditioning.text_of_row)
         for adapter in self.conditioning.tuner.active_adapters:
             weights = self.conditioning.weights(adapter)
             if weights.shift is not None:

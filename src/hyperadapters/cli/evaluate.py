@@ -1,0 +1,137 @@
+"""`hyperadapters evaluate PREDICTIONS`: score predictions, of this library or of any other."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Record = Mapping[str, Any]
+
+COLUMNS_SIDE_BY_SIDE = 3
+"""Columns of values that fit beside the names of the metrics on a terminal of 80 characters."""
+
+LONG_NAME = 13
+"""Longer names are broken at their hyphens."""
+
+
+PLACE = ("method", "seed", "split", "slice")
+SLICES = ("all", "known", "adapted", "population")
+
+
+def evaluate(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="Parquet, CSV or JSONL with text_id, annotator, label, predicted and p_<label>.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="SCORES.json",
+            help="Also write the scores, every slice with its intervals, to this JSON file.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Score predictions of single annotators against the labels that they gave."""
+    from hyperadapters.evaluation import BETTER
+    from hyperadapters.evaluation import evaluate as score
+    from hyperadapters.tables.predictions import read_predictions
+    from hyperadapters.tables.scores import refuse_to_overwrite, write_scores
+
+    if output is not None:  # before the work, not after it
+        refuse_to_overwrite(output)
+    scores = score(read_predictions(predictions))
+    if output is not None:
+        write_scores(scores, output)
+    console = Console()
+    for table in score_tables(scores.to_dict("records"), BETTER):
+        console.print(table)
+    if output is not None:
+        console.print(f"scores written to {output}", markup=False, highlight=False, soft_wrap=True)
+
+
+def score_tables(scores: Sequence[Record], better: Mapping[str, str]) -> Iterator[Table]:
+    """Tables for the terminal: one method with its intervals, several things side by side.
+
+    Args:
+        scores: Rows of SCORES.
+        better: Which direction is better, by metric.
+    """
+    places = list(dict.fromkeys(tuple(row[name] for name in PLACE) for row in scores))
+    if len({place[:-1] for place in places}) == 1:
+        yield _interval_table([row for row in scores if row["slice"] == "all"], better)
+    if len(places) > 1:
+        varying = [i for i in range(len(PLACE)) if len({place[i] for place in places}) > 1]
+        for block in _blocks(places):
+            yield _side_by_side(scores, block, varying, better)
+
+
+def _blocks(places: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """What stands side by side: the slices of a single method, else methods on the same slice."""
+    alone = len({place[:-1] for place in places}) == 1
+    slices = [SLICES] if alone else [(name,) for name in SLICES]
+    for names in slices:
+        group = [place for place in places if place[-1] in names]
+        for start in range(0, len(group), COLUMNS_SIDE_BY_SIDE):
+            yield group[start : start + COLUMNS_SIDE_BY_SIDE]
+
+
+def _interval_table(scores: Sequence[Record], better: Mapping[str, str]) -> Table:
+    first = scores[0]
+    title = f"{first['method']}, seed {first['seed']}, split {first['split']}"
+    table = _table(Text(title))
+    for name in ("value", "95 % interval", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in scores:
+        low, high = _number(row["low"]), _number(row["high"])
+        interval = "" if math.isnan(row["low"]) else f"{low} to {high}"
+        metric, direction = row["metric"], better.get(row["metric"], "")
+        table.add_row(metric, direction, _number(row["value"]), interval, str(row["n"]))
+    return table
+
+
+def _side_by_side(
+    scores: Sequence[Record],
+    places: Sequence[tuple[Any, ...]],
+    varying: Sequence[int],
+    better: Mapping[str, str],
+) -> Table:
+    table = _table()
+    for place in places:
+        header = "\n".join(_heading(PLACE[i], place[i]) for i in varying)
+        table.add_column(Text(header), justify="right", overflow="fold")
+    values = {
+        (row["metric"], *(row[name] for name in PLACE)): _number(row["value"]) for row in scores
+    }
+    for metric in dict.fromkeys(row["metric"] for row in scores):
+        cells = [values.get((metric, *place), "") for place in places]
+        table.add_row(metric, better.get(metric, ""), *cells)
+    return table
+
+
+def _table(title: Text | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    table.add_column("better", no_wrap=True)
+    return table
+
+
+def _heading(name: str, value: Any) -> str:
+    """The value, a number does not say what it counts."""
+    text = f"seed {value}" if name == "seed" else str(value)
+    return text.replace("-", "-\n") if len(text) > LONG_NAME else text
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,35 @@
+"""Options that several commands share: what the user calls the columns of a table."""
+
+from typing import Annotated, Final
+
+import typer
+
+# Of list type, as Typer wants an option that may be given several times.
+TEXT: Final = ["text"]
+
+Text = Annotated[
+    list[str],
+    typer.Option("--text", help="Column of the text; twice for a pair of texts.", metavar="COLUMN"),
+]
+Annotator = Annotated[
+    str, typer.Option("--annotator", help="Column of the annotator.", metavar="COLUMN")
+]
+Label = Annotated[str, typer.Option("--label", help="Column of the label.", metavar="COLUMN")]
+Item = Annotated[
+    str,
+    typer.Option(
+        "--item",
+        help="Column of the text's id; without such a column, ids are made from the texts.",
+        metavar="COLUMN",
+    ),
+]
+Split = Annotated[
+    str,
+    typer.Option(
+        "--split", help="Column of the split (train, dev, test), if any.", metavar="COLUMN"
+    ),
+]
+AllowLeaks = Annotated[
+    bool,
+    typer.Option("--allow-leaks", help="Go on although a text stands in more than one split."),
+]

@@ -1,0 +1,7 @@
+"""Files of ratings in, checked ANNOTATIONS out; splits; what is in a table."""
+
+from hyperadapters.data.describe import Description, SplitDescription, describe
+from hyperadapters.data.readers import read_annotations
+from hyperadapters.data.split import assign_splits
+
+__all__ = ["Description", "SplitDescription", "assign_splits", "describe", "read_annotations"]

@@ -1,0 +1,187 @@
+"""Ratings in, a run folder out: split, train, predict, evaluate."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hyperadapters.baselines import AnnotatorMode, GlobalMode
+from hyperadapters.conditions import Vocabulary
+from hyperadapters.data import assign_splits
+from hyperadapters.errors import RunError
+from hyperadapters.evaluation import evaluate
+from hyperadapters.experiments.folder import RunFolder, read_json, write_json
+from hyperadapters.experiments.record import RunRecord, fingerprint, versions
+from hyperadapters.experiments.run import Run
+from hyperadapters.inference import Fitted, predict
+from hyperadapters.labels import LabelSpace
+from hyperadapters.methods import (
+    DEFAULT_METHOD,
+    AnnotatorClassifier,
+    Method,
+    Settings,
+    find_method,
+)
+from hyperadapters.tables import check_annotations, write_predictions, write_scores
+from hyperadapters.training import Checkpoint, Progress, Trainer
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything that is settled before training starts."""
+
+    method: Method
+    settings: Settings
+    backbone: str
+    seed: int
+    labels: LabelSpace
+    vocabulary: Vocabulary
+    ratings: pd.DataFrame
+
+    def rows(self, *splits: str) -> pd.DataFrame:
+        return self.ratings[self.ratings["split"].isin(splits)].reset_index(drop=True)
+
+
+def fit(
+    ratings: pd.DataFrame,
+    *,
+    output: str | PathLike[str],
+    method: str = DEFAULT_METHOD,
+    backbone: str = "minilm",
+    seed: int = 0,
+    resume: bool = False,
+    allow_leaks: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Run:
+    """Train a method on ratings, predict the dev and test splits, and score them.
+
+    Args:
+        ratings: ANNOTATIONS, as `read_annotations` gives them; without a column `split` they are
+            divided 70/10/20 by text.
+        output: The run folder, which must not exist yet.
+        method: Name of a method, see `hyperadapters.methods.METHODS`.
+        backbone: ``"minilm"`` (built in) or the name or folder of a Hugging Face model.
+        seed: Fixes head, adapters, order and dropout; on a CPU the result is the same to the bit.
+        resume: Go on with a run that was stopped; ratings and settings must be the same.
+        allow_leaks: Go on although a text stands in more than one split.
+        progress: Who watches the training.
+        **settings: Fields of `Settings`, as ``epochs=3``.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        DataError: The ratings cannot be used; names all faults.
+        ConfigError: Unknown method, backbone or setting.
+        RunError: The output exists, or cannot be resumed.
+    """
+    folder = RunFolder(Path(output))
+    chosen = find_method(method)
+    ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
+    train = ratings[ratings["split"] == "train"]
+    plan = _Plan(
+        method=chosen,
+        settings=chosen.settings.changed(settings),
+        backbone=backbone,
+        seed=seed,
+        labels=LabelSpace.of(ratings["label"]),
+        vocabulary=Vocabulary.of(train["annotator"]),
+        ratings=ratings,
+    )
+    record = _record(plan)
+    checkpoint = _begin(folder, record, plan, resume=resume)
+    started = time.monotonic()
+    progress = progress or Progress()
+    if chosen.kind == "counting":
+        fitted: Fitted = _count(plan, folder)
+        results: dict[str, Any] = {"trainable_parameters": 0}
+    else:
+        fitted, results = _train(plan, folder, progress, checkpoint)
+    progress.message("predicting dev and test")
+    _predict_and_score(fitted, plan, folder)
+    results["seconds"] = round(time.monotonic() - started, 1)
+    write_json(folder.record, replace(record, complete=True, results=results).to_dict())
+    folder.checkpoint.unlink(missing_ok=True)
+    return Run.open(folder.path, fitted)
+
+
+def _record(plan: _Plan) -> RunRecord:
+    return RunRecord(
+        method=plan.method.name,
+        backbone=plan.backbone,
+        seed=plan.seed,
+        settings=plan.settings.to_dict(),
+        data=fingerprint(plan.ratings),
+        versions=versions(),
+    )
+
+
+def _begin(
+    folder: RunFolder, record: RunRecord, plan: _Plan, *, resume: bool
+) -> Checkpoint | None:
+    """Make the folder, or find out where the run in it was stopped."""
+    if not resume:
+        folder.create()
+    elif folder.record.exists():
+        _check_same(RunRecord.from_dict(read_json(folder.record), str(folder.record)), record)
+        return Checkpoint.read(folder.path)
+    else:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    write_json(folder.record, record.to_dict())
+    write_json(folder.labels, plan.labels.to_dict())
+    write_json(folder.vocabulary, plan.vocabulary.to_dict())
+    return None
+
+
+def _check_same(before: RunRecord, now: RunRecord) -> None:
+    if before.complete:
+        raise RunError("the run is complete; there is nothing to resume")
+    old, new = before.to_dict(), now.to_dict()
+    differing = [k for k in ("method", "backbone", "seed", "data") if old[k] != new[k]]
+    changed = _differences(before.settings, now.settings)
+    if differing or changed:
+        what = ", ".join([*differing, *changed])
+        raise RunError(f"cannot resume: the run was started with another {what}")
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [name for name in now if before.get(name) != now[name]]
+
+
+def _count(plan: _Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:
+    counter = GlobalMode if plan.method.name == "global-mode" else AnnotatorMode
+    fitted = counter.fit(plan.rows("train"), plan.labels)
+    write_json(folder.counts, fitted.to_dict())
+    return fitted
+
+
+def _train(
+    plan: _Plan, folder: RunFolder, progress: Progress, checkpoint: Checkpoint | None
+) -> tuple[AnnotatorClassifier, dict[str, Any]]:
+    classifier = AnnotatorClassifier.build(
+        plan.method, plan.settings, plan.backbone, plan.labels, plan.vocabulary, plan.seed
+    )
+    parameters = classifier.parameter_counts()
+    progress.message(
+        f"{plan.method.name} on {plan.backbone}: {parameters['trainable_parameters']:,} trainable "
+        f"parameters, {parameters['condition_parameters']:,} of them for "
+        f"{len(plan.vocabulary):,} annotators"
+    )
+    train = classifier.examples(plan.rows("train"))
+    dev = classifier.examples(plan.rows("dev"))
+    trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
+    position = trainer.fit(checkpoint)
+    classifier.model.eval()
+    classifier.save(folder.path)
+    return classifier, {**parameters, "best": position.best}
+
+
+def _predict_and_score(fitted: Fitted, plan: _Plan, folder: RunFolder) -> None:
+    predictions = predict(fitted, plan.rows("dev", "test"), seed=plan.seed)
+    write_predictions(predictions, folder.predictions, overwrite=True)
+    write_scores(evaluate(predictions), folder.scores, overwrite=True)

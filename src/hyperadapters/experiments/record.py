@@ -1,0 +1,80 @@
+"""What `run.json` says: everything that made the run, and how far it came."""
+
+import hashlib
+import importlib.metadata
+import platform
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from hyperadapters.errors import RunError
+
+FORMAT = 1
+PACKAGES = ("hyperadapters", "torch", "transformers", "peft", "accelerate", "numpy", "pandas")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Content of `run.json`.
+
+    Attributes:
+        method: Name of the method.
+        backbone: Name of the backbone.
+        seed: The seed.
+        settings: Every setting.
+        data: Fingerprint and size of the ratings.
+        versions: Versions of Python and the packages that matter.
+        complete: Whether training, prediction and evaluation are done.
+        results: Parameters, best evaluation, seconds.
+        format: Version of this layout.
+    """
+
+    method: str
+    backbone: str
+    seed: int
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    versions: dict[str, str]
+    complete: bool = False
+    results: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Any, source: str) -> "RunRecord":
+        """Inverse of `to_dict`.
+
+        Raises:
+            RunError: The layout is not one this version knows.
+        """
+        try:
+            record = cls(**data)
+        except TypeError as error:
+            raise RunError(f"{source} is not the record of a run: {error}") from None
+        if record.format != FORMAT:
+            raise RunError(f"{source} has format {record.format}; this version reads {FORMAT}")
+        return record
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
+    """Size and SHA-256 of ratings with their splits, independent of attribute columns."""
+    columns = ["text_id", "text", "text_pair", "annotator", "label", "split"]
+    used = frame[[name for name in columns if name in frame]].astype("str")
+    hashed = pd.util.hash_pandas_object(used, index=False).to_numpy()
+    return {
+        "rows": len(frame),
+        "texts": int(frame["text_id"].nunique()),
+        "annotators": int(frame["annotator"].nunique()),
+        "rows_by_split": {str(k): int(v) for k, v in frame["split"].value_counts().items()},
+        "sha256": hashlib.sha256(hashed.tobytes()).hexdigest(),
+    }

@@ -1,0 +1,146 @@
+"""A finished run, opened again."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from hyperadapters.baselines import mode_from_dict
+from hyperadapters.conditions import Vocabulary
+from hyperadapters.data.readers import _with_ids as assign_text_ids
+from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
+from hyperadapters.experiments.folder import RunFolder, read_json
+from hyperadapters.experiments.record import RunRecord
+from hyperadapters.inference import ALL, Fitted, predict, rows_for
+from hyperadapters.labels import LabelSpace
+from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
+from hyperadapters.tables import read_predictions, read_scores
+
+
+class Run:
+    """A trained method with its folder.
+
+    Args:
+        folder: Where it lies.
+        record: What `run.json` says.
+        labels: Its label space.
+        vocabulary: The annotators it knows.
+        fitted: The fitted method, if it is at hand; otherwise it is loaded when first needed.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        record: RunRecord,
+        labels: LabelSpace,
+        vocabulary: Vocabulary,
+        fitted: Fitted | None = None,
+    ) -> None:
+        self.folder = folder
+        self.record = record
+        self.labels = labels
+        self.vocabulary = vocabulary
+        self._fitted = fitted
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], fitted: Fitted | None = None) -> "Run":
+        """Open a run folder.
+
+        Raises:
+            RunError: It is not a run folder, or the run was never finished.
+        """
+        folder = RunFolder(Path(path))
+        record = RunRecord.from_dict(read_json(folder.record), str(folder.record))
+        if not record.complete:
+            raise RunError(f"{folder.path} was not finished; train again with --resume")
+        try:
+            labels = LabelSpace.from_dict(read_json(folder.labels))
+            vocabulary = Vocabulary.from_dict(read_json(folder.vocabulary))
+        except (KeyError, TypeError, ConfigError, ConditionError) as error:
+            raise RunError(f"{folder.path} is damaged: {error}") from error
+        return cls(folder, record, labels, vocabulary, fitted)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The fitted method.
+
+        Raises:
+            RunError: Its files are missing or damaged.
+        """
+        if self._fitted is None:
+            self._fitted = self._load()
+        return self._fitted
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """SCORES of the dev and test splits."""
+        return read_scores(self.folder.scores)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """PREDICTIONS of the dev and test splits."""
+        return read_predictions(self.folder.predictions)
+
+    def predict(
+        self, texts: Sequence[str] | pd.DataFrame, annotators: str | Sequence[str] = ALL
+    ) -> pd.DataFrame:
+        """What annotators would say of texts.
+
+        Args:
+            texts: Texts, or a table with the columns `text` and perhaps `text_id`, `text_pair`,
+                `annotator`, `label`.
+            annotators: ``"all"`` whom the run knows, ``"population"``, ``"rows"`` (those of the
+                table), or a list of ids.
+
+        Returns:
+            PREDICTIONS; rows by people the run does not know have ``source = population``.
+
+        Raises:
+            ConditionError: An id in the list is unknown to the run.
+            DataError: There is no text, a text is empty, or a label is not one of the run's.
+        """
+        table = texts if isinstance(texts, pd.DataFrame) else _as_table(texts)
+        if "text_id" not in table:
+            table = assign_text_ids(table)
+        rows = rows_for(table, annotators, self.vocabulary)
+        return predict(self.fitted, rows, seed=self.record.seed)
+
+    def _load(self) -> Fitted:
+        method = find_method(self.record.method)
+        if method.kind == "counting":
+            return mode_from_dict(read_json(self.folder.counts))
+        try:
+            return AnnotatorClassifier.load(
+                self.folder.path,
+                method,
+                Settings(**self.record.settings),
+                self.record.backbone,
+                self.labels,
+                self.vocabulary,
+            )
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            first = str(error).strip().splitlines()[0]
+            raise RunError(f"{self.folder.path} cannot be loaded: {first}") from error
+
+
+def load(path: str | PathLike[str]) -> Run:
+    """Open a finished run folder; the model is loaded when it is first needed.
+
+    Raises:
+        RunError: It is not a run folder, or the run was never finished.
+    """
+    return Run.open(path)
+
+
+def _as_table(texts: Sequence[str]) -> pd.DataFrame:
+    if isinstance(texts, str):
+        texts = [texts]
+    if not len(texts):
+        raise DataError("texts", ["there is no text"])
+    empty = [i + 1 for i, text in enumerate(texts) if not isinstance(text, str) or not text.strip()]
+    if empty:
+        raise DataError("texts", [f"text {empty[0]} is empty or not a string"])
+    return pd.DataFrame({"text": list(texts)})

@@ -1,0 +1,217 @@
+"""A backbone with a hyperadapter that gives label probabilities for (text, annotator) rows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from peft import PeftModel, get_peft_model
+from torch import Tensor, nn
+
+from hyperadapters.backbones import Backbone, Trunk, layer_count, load_backbone
+from hyperadapters.conditions import Lookup, Vocabulary
+from hyperadapters.data.batches import RowBatch, prediction_batches
+from hyperadapters.encoders import LookupEncoder
+from hyperadapters.errors import ConfigError
+from hyperadapters.hypernetworks import AdapterNetwork, CentredHypernetwork, LearnedAdapter
+from hyperadapters.labels import LabelSpace
+from hyperadapters.methods.examples import Examples
+from hyperadapters.methods.settings import Settings
+from hyperadapters.methods.states import TextStates
+from hyperadapters.methods.table import Method
+from hyperadapters.tuner import HyperAdapterConfig, adapter_network, register
+from hyperadapters.tuner.conditioning import conditioning_of
+
+CONDITION = "annotator_ids"
+"""Keyword under which the model takes the annotators' indices."""
+
+
+class AnnotatorClassifier:
+    """Texts and annotators in, label probabilities out.
+
+    Args:
+        method: What kind of adapter it is.
+        settings: Its sizes.
+        backbone: The frozen model.
+        model: The PEFT model around it.
+        labels: The label space.
+        vocabulary: The annotators it knows.
+
+    Attributes:
+        shares_texts: Whether a text is read once for all annotators of a batch; true while the
+            LoRA weights do not differ between annotators.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        settings: Settings,
+        backbone: Backbone,
+        model: nn.Module,
+        labels: LabelSpace,
+        vocabulary: Vocabulary,
+    ) -> None:
+        self.method = method
+        self.settings = settings
+        self.backbone = backbone
+        self.model = model
+        self.labels = labels
+        self.vocabulary = vocabulary
+        depth = _first_adapted_layer(backbone.model, settings)
+        self._trunk = Trunk(backbone.model, depth) if depth else None
+        self._states: dict[int, tuple[Examples, TextStates]] = {}
+
+    @classmethod
+    def build(
+        cls,
+        method: Method,
+        settings: Settings,
+        backbone: str,
+        labels: LabelSpace,
+        vocabulary: Vocabulary,
+        seed: int,
+    ) -> "AnnotatorClassifier":
+        """A new, untrained classifier; the same seed gives the same start.
+
+        Raises:
+            ConfigError: The backbone cannot be loaded or has fewer layers than are to be adapted.
+        """
+        register()
+        torch.manual_seed(seed)
+        loaded = load_backbone(backbone, len(labels))
+        config = _config(method, settings, loaded.model, len(vocabulary))
+        return cls(
+            method, settings, loaded, get_peft_model(loaded.model, config), labels, vocabulary
+        )
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        method: Method,
+        settings: Settings,
+        backbone: str,
+        labels: LabelSpace,
+        vocabulary: Vocabulary,
+    ) -> "AnnotatorClassifier":
+        """A trained classifier, from its PEFT folder."""
+        register()
+        loaded = load_backbone(backbone, len(labels))
+        model = PeftModel.from_pretrained(loaded.model, folder)
+        model.eval()
+        return cls(method, settings, loaded, model, labels, vocabulary)
+
+    @property
+    def network(self) -> AdapterNetwork:
+        """What writes the weights."""
+        return adapter_network(self.model)
+
+    @property
+    def shares_texts(self) -> bool:
+        """See the class."""
+        hypernetwork = self.network.hypernetwork
+        if isinstance(hypernetwork, CentredHypernetwork):
+            return not hypernetwork.deviates
+        return isinstance(hypernetwork, LearnedAdapter)
+
+    def parameter_counts(self) -> dict[str, int]:
+        """How many parameters are trained, and how many of them belong to single annotators."""
+        trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        tables = [m for m in self.network.modules() if isinstance(m, LookupEncoder)]
+        of_conditions = sum(table.vectors.numel() for table in tables)
+        return {
+            "trainable_parameters": trained,
+            "condition_parameters": of_conditions,
+            "backbone_parameters": sum(p.numel() for p in self.model.parameters()) - trained,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`)."""
+        self.model.save_pretrained(folder)  # pyright: ignore[reportCallIssue]
+
+    def examples(self, frame: pd.DataFrame) -> Examples:
+        """Rows made ready; see `Examples.of`."""
+        return Examples.of(
+            frame,
+            self.backbone.tokenizer,
+            self.vocabulary,
+            self.labels,
+            self.settings.max_length,
+        )
+
+    @contextmanager
+    def states_of(self, examples: Examples) -> Iterator[None]:
+        """Keep what the frozen trunk makes of these texts for the length of the block."""
+        if self._trunk is not None and id(examples) not in self._states:
+            width = self.backbone.model.config.hidden_size
+            states = TextStates(self._trunk, examples.tokens, width)
+            self._states[id(examples)] = (examples, states)
+        try:
+            yield
+        finally:
+            self._states.pop(id(examples), None)
+
+    def logits(self, examples: Examples, batch: RowBatch) -> Tensor:
+        """Logits of shape ``(rows, labels)`` for the rows of a batch, in their order."""
+        shares = self.shares_texts
+        texts = batch.texts if shares else batch.texts[batch.text_of_row]
+        kept = self._states.get(id(examples))
+        inputs = kept[1].batch(texts) if kept else examples.tokens.batch(texts)
+        if self.network.spec.needs_conditions:
+            inputs[CONDITION] = torch.from_numpy(examples.annotators[batch.rows])
+        device = next(self.model.parameters()).device
+        inputs = {name: value.to(device) for name, value in inputs.items()}
+        text_of_row = torch.from_numpy(batch.text_of_row).to(device)
+        conditioning = conditioning_of(self.model)
+        with (
+            self._trunk.skipped() if self._trunk and kept else nullcontext(),
+            conditioning.sharing_texts(text_of_row) if shares else nullcontext(),
+        ):
+            return self.model(**inputs).logits
+
+    @torch.no_grad()
+    def probabilities(self, examples: Examples) -> np.ndarray:
+        """Label probabilities of all rows, shape ``(rows, labels)``, float64, rows sum to 1."""
+        self.model.eval()
+        out = np.empty((len(examples), len(self.labels)))
+        size = self.settings.eval_batch_size
+        for batch in prediction_batches(examples.text_of_row, examples.tokens.lengths, size):
+            logits = self.logits(examples, batch)
+            out[batch.rows] = logits.double().softmax(dim=-1).cpu().numpy()
+        return out
+
+
+def _config(
+    method: Method, settings: Settings, model: Any, n_annotators: int
+) -> HyperAdapterConfig:
+    first = _first_adapted_layer(model, settings)
+    last = int(model.config.num_hidden_layers)
+    return HyperAdapterConfig(
+        task_type="SEQ_CLS",
+        r=settings.r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        layers_to_transform=list(range(first, last)),
+        conditions={CONDITION: Lookup(n_annotators)},
+        condition_width=settings.condition_width,
+        site_width=settings.site_width,
+        hidden_width=settings.hidden_width,
+        hypernetwork_dropout=settings.hypernetwork_dropout,
+        generate_a=settings.generate_a,
+        condition_noise=settings.condition_noise,
+        condition_dropout=settings.condition_dropout,
+        **method.weights,
+    )
+
+
+def _first_adapted_layer(model: Any, settings: Settings) -> int:
+    """Number of the first adapted layer; 0 where there is no trunk to reuse."""
+    layers = layer_count(model) or int(model.config.num_hidden_layers)
+    if settings.adapted_layers > layers:
+        raise ConfigError(
+            f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers"
+        )
+    return layers - settings.adapted_layers if settings.adapted_layers else 0

@@ -1,0 +1,110 @@
+"""Name → how to build it: ours and every baseline, as rows of one table."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hyperadapters.errors import ConfigError
+from hyperadapters.methods.settings import Settings
+
+MethodKind = Literal["network", "counting"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to predict what an annotator says.
+
+    Attributes:
+        name: What users call it.
+        summary: One line for `--help` and tables.
+        kind: ``"network"`` trains a PEFT model, ``"counting"`` only counts labels.
+        defaults: Settings that differ from the general ones.
+        weights: Fields of `HyperAdapterConfig` that make the method what it is.
+    """
+
+    name: str
+    summary: str
+    kind: MethodKind = "network"
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings this method starts from."""
+        return Settings().changed(self.defaults)
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether a shared adapter is trained first and the deviations after it."""
+        return self.weights.get("lora_source") == "centred"
+
+
+_SHARED = {"lora_source": "learned", "shift": False}
+
+_TABLE = (
+    Method(
+        "hyperlora",
+        "shared LoRA + a deviation written for each annotator, with shift and bias of the head",
+        weights={"lora_source": "centred", "bias_source": "generated", "shift": True},
+    ),
+    Method(
+        "hyperlora-paper",
+        "LoRA written for each annotator as published (Ignatev et al. 2025)",
+        defaults={
+            "r": 2,
+            "lora_alpha": 32.0,
+            "lora_dropout": 0.1,
+            "adapted_layers": 0,
+            "condition_width": 768,
+            "site_width": 768,
+            "hidden_width": 768,
+            "hypernetwork_dropout": 0.25,
+            "condition_noise": 0.0,
+            "shrinkage": 0.0,
+            "epochs": 20,
+            "deviation_epochs": 0,
+            "batch_size": 100,
+            "learning_rate": 5e-5,
+            "condition_learning_rate": 5e-5,
+            "weight_decay": 0.01,
+            "warmup_epochs": 1.0,
+            "schedule": "linear",
+            "patience": 15,
+            "evaluations_per_epoch": 2,
+            "batches_by_text": False,
+            "max_length": 100,
+        },
+        weights={"lora_source": "two-tower", "bias_source": "none", "shift": False},
+    ),
+    Method(
+        "text-only",
+        "one shared LoRA, the annotator is not looked at",
+        defaults={"deviation_epochs": 0},
+        weights={**_SHARED, "bias_source": "none"},
+    ),
+    Method(
+        "intercept",
+        "one shared LoRA + one learned logit bias for each annotator",
+        defaults={"deviation_epochs": 0},
+        weights={**_SHARED, "bias_source": "per-condition"},
+    ),
+    Method("global-mode", "the most frequent label of all", kind="counting"),
+    Method("annotator-mode", "each annotator's most frequent label", kind="counting"),
+)
+
+METHODS: Mapping[str, Method] = {method.name: method for method in _TABLE}
+DEFAULT_METHOD = "hyperlora"
+
+
+def find_method(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        ConfigError: There is none; names the one that comes near and all that exist.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    near = difflib.get_close_matches(name, METHODS, n=1)
+    advice = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"unknown method {name!r}; {advice}known: {', '.join(METHODS)}")

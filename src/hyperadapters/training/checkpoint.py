@@ -1,0 +1,141 @@
+"""Everything that a stopped training needs to go on exactly where it was, in one file.
+
+Tensors and a JSON header in safetensors (nothing is pickled), replaced as a whole, so that a crash
+while writing leaves the previous state.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hyperadapters.errors import RunError
+from hyperadapters.training.optimizer import named_trainable
+
+NAME = "checkpoint.safetensors"
+
+
+@dataclass
+class Position:
+    """Where training stands.
+
+    Attributes:
+        stage: Number of the stage.
+        epoch: Number of the epoch within the stage.
+        batch: Batches of that epoch that are done.
+        step: Optimiser steps of the stage that are done.
+        best_nll: Lowest dev nll so far.
+        waited: Evaluations since then, within the stage.
+        loss_sum: Sum of training losses since the last evaluation.
+        loss_steps: Steps since the last evaluation.
+        best: Which evaluation `best_nll` is of, as a line of the log.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best_nll: float = float("inf")
+    waited: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Checkpoint:
+    """State of a training.
+
+    Attributes:
+        position: Where it stands.
+        current: Trainable parameters now.
+        best: Trainable parameters at the best evaluation; empty before the first.
+        optimizer: State tensors of the optimiser, keyed ``<parameter number>.<name>``.
+        random: State of torch's global generator (dropout, noise).
+    """
+
+    position: Position
+    current: dict[str, Tensor]
+    best: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    random: Tensor
+
+    def write(self, folder: Path) -> None:
+        """Write into the folder, replacing what was there in one step."""
+        tensors = {"random": self.random}
+        for prefix in ("current", "best", "optimizer"):
+            tensors.update({f"{prefix}/{k}": v for k, v in getattr(self, prefix).items()})
+        header = {"position": json.dumps(asdict(self.position))}
+        part = folder / (NAME + ".tmp")
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, header)
+        os.replace(part, folder / NAME)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Checkpoint | None":
+        """The checkpoint of a folder; `None` when training never came as far as one.
+
+        Raises:
+            RunError: There is one, but it cannot be read.
+        """
+        path = folder / NAME
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata()
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            position = Position(**json.loads(header["position"]))
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); train anew") from error
+        parts: dict[str, dict[str, Tensor]] = {"current": {}, "best": {}, "optimizer": {}}
+        for key, tensor in tensors.items():
+            prefix, _, name = key.partition("/")
+            if prefix in parts:
+                parts[prefix][name] = tensor
+        return cls(position, random=tensors["random"], **parts)
+
+
+def trainable_state(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of everything that is trained."""
+    return {name: p.detach().clone() for name, p in named_trainable(model)}
+
+
+@torch.no_grad()
+def load_trainable(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Put a copy back.
+
+    Raises:
+        RunError: The copy is of another model.
+    """
+    parameters = dict(named_trainable(model))
+    if parameters.keys() != state.keys():
+        raise RunError("the checkpoint belongs to a model of another shape; train anew")
+    for name, parameter in parameters.items():
+        parameter.copy_(state[name])
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state tensors of an optimiser, by number of the parameter and name."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": torch.as_tensor(value).clone()
+        for number, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Inverse of `optimizer_state`."""
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
+    whole["state"] = state
+    optimizer.load_state_dict(whole)
