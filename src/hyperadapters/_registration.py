@@ -6,10 +6,10 @@ not, at the end of the import of PEFT, whoever causes it.
 
 import importlib.util
 import sys
-from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 
 def register_with_peft() -> None:
@@ -33,7 +33,7 @@ class _PeftFinder(MetaPathFinder):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None = None,
+        path: Any = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         if fullname != "peft":

@@ -44,7 +44,6 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score predictions of single annotators against the labels that they gave."""
-    from hyperadapters.evaluation import BETTER
     from hyperadapters.evaluation import evaluate as score
     from hyperadapters.tables.predictions import read_predictions
     from hyperadapters.tables.scores import refuse_to_overwrite, write_scores
@@ -54,11 +53,20 @@ def evaluate(
     scores = score(read_predictions(predictions))
     if output is not None:
         write_scores(scores, output)
+    show_scores(scores)
+    if output is not None:
+        Console().print(
+            f"scores written to {output}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def show_scores(scores: Any) -> None:
+    """Print SCORES as tables."""
+    from hyperadapters.evaluation import BETTER
+
     console = Console()
     for table in score_tables(scores.to_dict("records"), BETTER):
         console.print(table)
-    if output is not None:
-        console.print(f"scores written to {output}", markup=False, highlight=False, soft_wrap=True)
 
 
 def score_tables(scores: Sequence[Record], better: Mapping[str, str]) -> Iterator[Table]:

@@ -33,3 +33,8 @@ AllowLeaks = Annotated[
     bool,
     typer.Option("--allow-leaks", help="Go on although a text stands in more than one split."),
 ]
+
+# Kept here as words, for `--help` must not wait for torch; a test compares them with the table.
+METHOD_NAMES: Final = (
+    "hyperlora, hyperlora-paper, text-only, intercept, global-mode, annotator-mode"
+)

@@ -81,6 +81,7 @@ def read_annotations(
     split: str = "split",
     allow_leaks: bool = False,
     min_labels: int = 2,
+    needs_annotator: bool = True,
 ) -> pd.DataFrame:
     """Reads and checks ratings: CSV, TSV, JSON lines, Parquet, LeWiDi JSON, by the ending.
 
@@ -97,6 +98,8 @@ def read_annotations(
         split: Column of the split, values train, dev (validation, val, valid) and test.
         allow_leaks: Whether the same text may stand in several splits.
         min_labels: How many different labels there must be; see `check_annotations`.
+        needs_annotator: Whether the column of the annotator must be there; texts alone will do
+            for predictions.
 
     Returns:
         Checked ANNOTATIONS: `text_id, text, annotator, label`, perhaps `text_pair` and `split`, and
@@ -114,14 +117,24 @@ def read_annotations(
     if not ratings:
         raise DataError(str(paths[0]), ["describes annotators; name files of ratings beside it"])
     tables = [_read(path) for path in ratings]
-    frames = _standard_frames(tables, names, label_needed=min_labels > 0)
+    optional = {"text_id"} if item == "text_id" else set()
+    optional |= {"split"} if split == "split" else set()
+    optional |= set() if min_labels else {"label"}
+    optional |= set() if needs_annotator else {"annotator"}
+    frames = _standard_frames(tables, names, optional)
     frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     for column in frame.columns.difference(STANDARD_COLUMNS):
         frame[column] = plain_attribute(column_of(frame, column))
     origin = RowOrigin.join([table.origin for table in tables])
     for people in attributes:
         frame = _with_attributes(frame, people, origin)
-    return check_rows(frame, origin, allow_leaks=allow_leaks, min_labels=min_labels)
+    return check_rows(
+        frame,
+        origin,
+        allow_leaks=allow_leaks,
+        min_labels=min_labels,
+        needs_annotator=needs_annotator,
+    )
 
 
 def _distinct_paths(files: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -144,30 +157,27 @@ def _read(path: Path) -> RawTable:
 
 
 def _standard_frames(
-    tables: Sequence[RawTable], names: ColumnNames, *, label_needed: bool
+    tables: Sequence[RawTable], names: ColumnNames, optional: set[str]
 ) -> list[pd.DataFrame]:
     """The tables under our column names, each with a `text_id`."""
     faults: list[tuple[str, Fault]] = []
     for table in tables:
         if not table.is_standard:
-            found = _column_faults(table.frame, names, label_needed=label_needed)
+            found = _column_faults(table.frame, names, optional)
             faults += [(table.origin.sources[0], fault) for fault in found]
     raise_together(faults)
     mapping = {name: ours for ours, name, _ in names.wanted}
     renamed = [t.frame if t.is_standard else t.frame.rename(columns=mapping) for t in tables]
-    return [_with_ids(frame) for frame in renamed]
+    return [with_text_ids(frame) for frame in renamed]
 
 
-def _column_faults(frame: pd.DataFrame, names: ColumnNames, *, label_needed: bool) -> list[Fault]:
+def _column_faults(frame: pd.DataFrame, names: ColumnNames, optional: set[str]) -> list[Fault]:
     """Columns that are missing, and columns in the place that another one is to take."""
     faults = []
-    optional = {("text_id", "text_id"), ("split", "split")}
-    if not label_needed:
-        optional.add(("label", "label"))
     mapped = {name for _, name, _ in names.wanted}
     for ours, name, option in names.wanted:
         if name not in frame:
-            if (ours, name) not in optional:
+            if ours not in optional:
                 faults.append(missing_column(name, ours, option, frame.columns))
         elif ours != name and ours in frame and ours not in mapped:
             faults.append(
@@ -179,7 +189,7 @@ def _column_faults(frame: pd.DataFrame, names: ColumnNames, *, label_needed: boo
     return faults
 
 
-def _with_ids(frame: pd.DataFrame) -> pd.DataFrame:
+def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with ids made from the texts if it has none: same texts, same id."""
     if "text_id" in frame:
         return frame

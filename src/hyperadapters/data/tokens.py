@@ -69,8 +69,6 @@ def tokenize(
         padding=False,
         return_attention_mask=False,
     )
-    columns = {
-        name: encoded[name] for name in ("input_ids", "token_type_ids") if name in encoded
-    }
+    columns = {name: encoded[name] for name in ("input_ids", "token_type_ids") if name in encoded}
     pad = tokenizer.pad_token_id
     return TokenizedTexts(columns, 0 if pad is None else pad, tokenizer.padding_side)

@@ -121,9 +121,7 @@ def _record(plan: _Plan) -> RunRecord:
     )
 
 
-def _begin(
-    folder: RunFolder, record: RunRecord, plan: _Plan, *, resume: bool
-) -> Checkpoint | None:
+def _begin(folder: RunFolder, record: RunRecord, plan: _Plan, *, resume: bool) -> Checkpoint | None:
     """Make the folder, or find out where the run in it was stopped."""
     if not resume:
         folder.create()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hyperadapters.baselines import mode_from_dict
 from hyperadapters.conditions import Vocabulary
-from hyperadapters.data.readers import _with_ids as assign_text_ids
+from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
 from hyperadapters.experiments.folder import RunFolder, read_json
 from hyperadapters.experiments.record import RunRecord
@@ -102,7 +102,7 @@ class Run:
         """
         table = texts if isinstance(texts, pd.DataFrame) else _as_table(texts)
         if "text_id" not in table:
-            table = assign_text_ids(table)
+            table = with_text_ids(table)
         rows = rows_for(table, annotators, self.vocabulary)
         return predict(self.fitted, rows, seed=self.record.seed)
 

@@ -1,5 +1,6 @@
 """A backbone with a hyperadapter that gives label probabilities for (text, annotator) rows."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -83,9 +84,9 @@ class AnnotatorClassifier:
         torch.manual_seed(seed)
         loaded = load_backbone(backbone, len(labels))
         config = _config(method, settings, loaded.model, len(vocabulary))
-        return cls(
-            method, settings, loaded, get_peft_model(loaded.model, config), labels, vocabulary
-        )
+        with _upstream_warnings_ignored():
+            model = get_peft_model(loaded.model, config)
+        return cls(method, settings, loaded, model, labels, vocabulary)
 
     @classmethod
     def load(
@@ -100,7 +101,8 @@ class AnnotatorClassifier:
         """A trained classifier, from its PEFT folder."""
         register()
         loaded = load_backbone(backbone, len(labels))
-        model = PeftModel.from_pretrained(loaded.model, folder)
+        with _upstream_warnings_ignored():
+            model = PeftModel.from_pretrained(loaded.model, folder)
         model.eval()
         return cls(method, settings, loaded, model, labels, vocabulary)
 
@@ -130,7 +132,8 @@ class AnnotatorClassifier:
 
     def save(self, folder: Path) -> None:
         """Write the PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`)."""
-        self.model.save_pretrained(folder)  # pyright: ignore[reportCallIssue]
+        # Embeddings are frozen; left to itself PEFT would ask the hub about their size.
+        self.model.save_pretrained(folder, save_embedding_layers=False)  # pyright: ignore[reportCallIssue]
 
     def examples(self, frame: pd.DataFrame) -> Examples:
         """Rows made ready; see `Examples.of`."""
@@ -182,6 +185,14 @@ class AnnotatorClassifier:
             logits = self.logits(examples, batch)
             out[batch.rows] = logits.double().softmax(dim=-1).cpu().numpy()
         return out
+
+
+@contextmanager
+def _upstream_warnings_ignored() -> Iterator[None]:
+    """PEFT 0.21 reads an attribute whose name Transformers 5 has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        yield
 
 
 def _config(

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 from hyperadapters.errors import ConfigError
 
 
-def _setting(default: Any, help: str) -> Any:  # noqa: A002 - the word that users of CLIs know
+def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
@@ -41,12 +41,12 @@ class Settings:
         0.3, "weight of the squared norm of an annotator's vector, once per annotator and epoch"
     )
     epochs: int = _setting(8, "passes over the training rows, at most")
-    deviation_epochs: int = _setting(
-        3, "how many of the epochs, the last ones, train the annotators' deviations"
+    shared_epochs: int = _setting(
+        2, "how many of the epochs, the first ones, train the shared adapter alone (hyperlora)"
     )
     batch_size: int = _setting(64, "rows a batch")
-    learning_rate: float = _setting(1e-3, "learning rate of LoRA, hypernetwork and head")
-    deviation_learning_rate: float = _setting(3e-4, "the same while deviations are trained")
+    learning_rate: float = _setting(2e-3, "learning rate of everything that has none of its own")
+    deviation_learning_rate: float = _setting(3e-4, "learning rate of what writes the deviations")
     condition_learning_rate: float = _setting(
         2e-2, "learning rate of annotators' vectors and stored biases"
     )

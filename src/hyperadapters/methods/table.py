@@ -63,7 +63,7 @@ _TABLE = (
             "condition_noise": 0.0,
             "shrinkage": 0.0,
             "epochs": 20,
-            "deviation_epochs": 0,
+            "shared_epochs": 0,
             "batch_size": 100,
             "learning_rate": 5e-5,
             "condition_learning_rate": 5e-5,
@@ -80,13 +80,11 @@ _TABLE = (
     Method(
         "text-only",
         "one shared LoRA, the annotator is not looked at",
-        defaults={"deviation_epochs": 0},
         weights={**_SHARED, "bias_source": "none"},
     ),
     Method(
         "intercept",
         "one shared LoRA + one learned logit bias for each annotator",
-        defaults={"deviation_epochs": 0},
         weights={**_SHARED, "bias_source": "per-condition"},
     ),
     Method("global-mode", "the most frequent label of all", kind="counting"),

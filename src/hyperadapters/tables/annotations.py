@@ -48,11 +48,17 @@ def check_annotations(
 
 
 def check_rows(
-    frame: pd.DataFrame, origin: RowOrigin, *, allow_leaks: bool = False, min_labels: int = 2
+    frame: pd.DataFrame,
+    origin: RowOrigin,
+    *,
+    allow_leaks: bool = False,
+    min_labels: int = 2,
+    needs_annotator: bool = True,
 ) -> pd.DataFrame:
     """`check_annotations` for rows that come from anywhere, e.g. from several files."""
     faults = FaultList(origin)
     optional = {"label"} if min_labels == 0 else set()
+    optional |= set() if needs_annotator else {"annotator"}
     _check_columns(frame, optional, faults)
     table = frame.reset_index(drop=True)
     _clean(table, faults)

@@ -84,7 +84,7 @@ def _label_faults(table: pd.DataFrame) -> list[Fault]:
     faults = []
     for name in ("label", "predicted"):
         if name in table and names:
-            texts = as_text(column(table, name))
+            texts = labels_as_text(column(table, name), names)
             unknown = ~np.array([text in names for text in texts], bool) & ~_is_missing(texts)
             what = f"column {name!r} holds {_examples(texts, unknown)}, which have no column "
             faults += _fault(what + f"p_<label> (found {found})", unknown)
@@ -146,6 +146,15 @@ def as_text(values: pd.Series) -> pd.Series:
     except UnicodeEncodeError:  # half a character, which no file can hold, is spelt out
         texts = [t if t is None else t.encode("utf-8", "backslashreplace").decode() for t in texts]
         return pd.Series(texts, dtype="str")
+
+
+def labels_as_text(values: pd.Series, names: Sequence[str]) -> pd.Series:
+    """Labels as they are spelt in `names`; ``1.0`` in a text file may mean ``1``, see `as_text`."""
+    known = set(names)
+    texts = as_text(values)
+    return texts.map(
+        lambda text: text if text in known else text.removesuffix(".0"), na_action="ignore"
+    )
 
 
 def _is_missing(values: pd.Series) -> Bool[np.ndarray, " rows"]:

@@ -27,6 +27,7 @@ from hyperadapters.tables.prediction_faults import (
     column_faults,
     faults_of,
     label_names,
+    labels_as_text,
     numbers_of,
     probabilities_of,
 )
@@ -215,7 +216,7 @@ def _is_integer(name: str) -> bool:
 
 
 def _as_labels(values: pd.Series, labels: LabelSpace) -> pd.Series:
-    texts = as_text(values)
+    texts = labels_as_text(values, [str(name) for name in labels.names])
     if not labels.is_integer:
         return texts
     return pd.Series([pd.NA if pd.isna(text) else int(text) for text in texts], dtype="Int64")

@@ -26,21 +26,21 @@ class Position:
     """Where training stands.
 
     Attributes:
-        stage: Number of the stage.
-        epoch: Number of the epoch within the stage.
+        epoch: Number of the epoch, from 0.
         batch: Batches of that epoch that are done.
-        step: Optimiser steps of the stage that are done.
+        step: Optimiser steps that are done.
+        evaluations: Evaluations that are done.
         best_nll: Lowest dev nll so far.
-        waited: Evaluations since then, within the stage.
+        waited: Evaluations since then.
         loss_sum: Sum of training losses since the last evaluation.
         loss_steps: Steps since the last evaluation.
         best: Which evaluation `best_nll` is of, as a line of the log.
     """
 
-    stage: int = 0
     epoch: int = 0
     batch: int = 0
     step: int = 0
+    evaluations: int = 0
     best_nll: float = float("inf")
     waited: int = 0
     loss_sum: float = 0.0

@@ -1,12 +1,13 @@
-"""The training loop: stages of epochs of batches, with early stopping on the dev nll.
+"""The training loop, with early stopping on the dev nll.
 
+The first epochs may train the shared adapter alone (`Settings.shared_epochs`): what all have in
+common is settled at the price of a single adapter, and deviations are added to that.
 Data order, dropout and noise depend on the seed and the position alone, so that a run that was
 stopped anywhere and resumed ends with the same numbers as one that was not.
 """
 
 import json
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from accelerate import Accelerator
 
 from hyperadapters.data.batches import RowBatch, training_batches
 from hyperadapters.hypernetworks import CentredHypernetwork
-from hyperadapters.methods import AnnotatorClassifier, Examples, Settings
+from hyperadapters.methods import AnnotatorClassifier, Examples
 from hyperadapters.training.checkpoint import (
     Checkpoint,
     Position,
@@ -24,38 +25,12 @@ from hyperadapters.training.checkpoint import (
     optimizer_state,
     trainable_state,
 )
-from hyperadapters.training.optimizer import build_optimizer, rate_factor, stage_rates
+from hyperadapters.training.optimizer import build_optimizer, learning_rates, rate_factor
 from hyperadapters.training.progress import Progress, Step
 from hyperadapters.training.shrinkage import Shrinkage
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 LOG = "log.jsonl"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of training with an optimiser of its own.
-
-    Attributes:
-        name: What it is called in the log.
-        epochs: Passes over the training rows, at most.
-        deviates: Whether annotators' deviations of the LoRA weights are applied and trained.
-    """
-
-    name: str
-    epochs: int
-    deviates: bool
-
-
-def stages_of(settings: Settings, *, staged: bool) -> list[Stage]:
-    """Shared adapter first, deviations afterwards; or everything at once."""
-    deviation = min(settings.deviation_epochs, settings.epochs - 1) if staged else 0
-    if not deviation:
-        return [Stage("train", settings.epochs, deviates=True)]
-    return [
-        Stage("shared", settings.epochs - deviation, deviates=False),
-        Stage("deviation", deviation, deviates=True),
-    ]
 
 
 class Trainer:
@@ -88,10 +63,15 @@ class Trainer:
         self.progress = progress or Progress()
         self.accelerator = Accelerator()
         self.model = self.accelerator.prepare_model(classifier.model)
-        self.stages = stages_of(self.settings, staged=classifier.method.is_staged)
         network = classifier.network
         centred = isinstance(network.hypernetwork, CentredHypernetwork)
         self._hypernetwork = network.hypernetwork if centred else None
+        staged = self._hypernetwork is not None and classifier.method.is_staged
+        # At least half of the epochs train what the method is about.
+        self.shared_epochs = (
+            min(self.settings.shared_epochs, self.settings.epochs // 2) if staged else 0
+        )
+        self._base_rates: list[float] = []
         self.shrinkage = Shrinkage(network, train.annotators, self.settings.shrinkage)
         self.position = Position()
         self.best: dict[str, torch.Tensor] = {}
@@ -107,69 +87,62 @@ class Trainer:
             KeyboardInterrupt: As it came, after a checkpoint was written.
         """
         torch.manual_seed(self.seed)
+        settings = self.settings
+        rates = learning_rates(settings)
+        optimizer = build_optimizer(self.model, rates, settings.weight_decay)
+        self._base_rates = [group["lr"] for group in optimizer.param_groups]
         if checkpoint is not None:
-            self.position, self.best = checkpoint.position, checkpoint.best
+            self._restore(checkpoint, optimizer)
         with self.classifier.states_of(self.train), self.classifier.states_of(self.dev):
-            for number in range(self.position.stage, len(self.stages)):
-                resumed = checkpoint if number == self.position.stage else None
-                if resumed is None or number != resumed.position.stage:
-                    self._start(number)
-                self._run(self.stages[number], resumed)
-                checkpoint = None
+            try:
+                while self.position.epoch < settings.epochs and not self._is_over():
+                    self._epoch(optimizer)
+            except KeyboardInterrupt:
+                self._save(optimizer)
+                raise
         load_trainable(self.model, self.best)
         return self.position
 
-    def _start(self, number: int) -> None:
-        """Every stage begins at the best state of the one before."""
-        if self.best:
-            load_trainable(self.model, self.best)
-        kept = {"best_nll": self.position.best_nll, "best": self.position.best}
-        self.position = replace(Position(), stage=number, **kept)
+    def _restore(self, checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> None:
+        self.position, self.best = checkpoint.position, checkpoint.best
+        load_trainable(self.model, checkpoint.current)
+        load_optimizer(optimizer, checkpoint.optimizer)
+        torch.set_rng_state(checkpoint.random)
+        # Lines that were logged after the checkpoint are about to be written again.
+        path = self.folder / LOG
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines()[: self.position.evaluations]
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
-    def _run(self, stage: Stage, checkpoint: Checkpoint | None) -> None:
+    def _is_over(self) -> bool:
+        """Whether the dev nll has stopped falling; deviations are given an epoch at least."""
+        position = self.position
+        tried = position.epoch > self.shared_epochs or not self.shared_epochs
+        return tried and position.waited >= self.settings.patience
+
+    def _epoch(self, optimizer: torch.optim.Optimizer) -> None:
+        position, settings = self.position, self.settings
         if self._hypernetwork is not None:
-            self._hypernetwork.deviates = stage.deviates
-        rates = stage_rates(self.settings, deviates=stage.name == "deviation")
-        optimizer = build_optimizer(self.model, rates, self.settings.weight_decay)
-        base_rates = [group["lr"] for group in optimizer.param_groups]
-        if checkpoint is not None:
-            load_trainable(self.model, checkpoint.current)
-            load_optimizer(optimizer, checkpoint.optimizer)
-            torch.set_rng_state(checkpoint.random)
-        try:
-            while self.position.epoch < stage.epochs and not self._is_over(stage):
-                self._epoch(stage, optimizer, base_rates)
-        except KeyboardInterrupt:
-            self._save(optimizer)
-            raise
-        finally:
-            self.progress.stage_end(stage.name)
-
-    def _is_over(self, stage: Stage) -> bool:
-        return self.position.waited >= self.settings.patience
-
-    def _epoch(
-        self, stage: Stage, optimizer: torch.optim.Optimizer, base_rates: list[float]
-    ) -> None:
+            self._hypernetwork.deviates = position.epoch >= self.shared_epochs
         batches = self._batches()
-        n_steps = len(batches) * stage.epochs
-        warmup = min(round(self.settings.warmup_epochs * len(batches)), n_steps // 2)
-        per_epoch = self.settings.evaluations_per_epoch
+        n_steps = len(batches) * settings.epochs
+        warmup = min(round(settings.warmup_epochs * len(batches)), n_steps // 2)
+        per_epoch = settings.evaluations_per_epoch
         evaluate_at = {round(len(batches) * k / per_epoch) for k in range(1, per_epoch + 1)}
-        while self.position.batch < len(batches):
-            factor = rate_factor(self.position.step, n_steps, warmup, self.settings.schedule)
-            for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+        while position.batch < len(batches):
+            factor = rate_factor(position.step, n_steps, warmup, settings.schedule)
+            for group, rate in zip(optimizer.param_groups, self._base_rates, strict=True):
                 group["lr"] = rate * factor
-            loss = self._step(batches[self.position.batch], optimizer)
-            self._advance(stage, n_steps, loss)
-            if self.position.batch in evaluate_at:
-                self._evaluate(stage)
+            loss = self._step(batches[position.batch], optimizer)
+            self._advance(n_steps, loss)
+            if position.batch in evaluate_at:
+                self._evaluate()
+                if self._is_over():
+                    break
             if time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 self._save(optimizer)
-            if self._is_over(stage):
-                break
-        self.position.epoch += 1
-        self.position.batch = 0
+        position.epoch += 1
+        position.batch = 0
         self._save(optimizer)
 
     def _batches(self) -> list[RowBatch]:
@@ -178,7 +151,7 @@ class Trainer:
         text = train.text_of_row if settings.batches_by_text else np.arange(len(train))
         lengths = train.tokens.lengths
         lengths = lengths if settings.batches_by_text else lengths[train.text_of_row]
-        seeds = (self.seed, self.position.stage, self.position.epoch)
+        seeds = (self.seed, self.position.epoch)
         batches = training_batches(text, lengths, settings.batch_size, seeds)
         if settings.batches_by_text:
             return batches
@@ -213,25 +186,26 @@ class Trainer:
                 rows.append(chosen)
         return RowBatch.of(np.concatenate(rows), self.train.text_of_row), torch.cat(parts)
 
-    def _advance(self, stage: Stage, n_steps: int, loss: float) -> None:
+    def _advance(self, n_steps: int, loss: float) -> None:
         position = self.position
         position.batch += 1
         position.step += 1
         position.loss_sum += loss
         position.loss_steps += 1
-        self.progress.step(Step(stage.name, position.epoch + 1, position.step, n_steps, loss))
+        self.progress.step(Step(position.epoch + 1, position.step, n_steps, loss))
 
-    def _evaluate(self, stage: Stage) -> None:
+    def _evaluate(self) -> None:
         probabilities = self.classifier.probabilities(self.dev)
         nll = _nll(probabilities, self.dev.labels)
         position = self.position
         record = {
-            "stage": stage.name,
             "epoch": position.epoch + 1,
             "step": position.step,
+            "deviates": bool(self._hypernetwork is not None and self._hypernetwork.deviates),
             "train_loss": position.loss_sum / max(1, position.loss_steps),
             "dev_nll": nll,
         }
+        position.evaluations += 1
         position.loss_sum, position.loss_steps = 0.0, 0
         better = nll < position.best_nll
         position.waited = 0 if better else position.waited + 1
@@ -259,5 +233,3 @@ def _nll(probabilities: np.ndarray, labels: np.ndarray) -> float:
     labelled = labels >= 0
     chosen = probabilities[labelled, labels[labelled]]
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
-
-

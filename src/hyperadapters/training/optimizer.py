@@ -8,42 +8,40 @@ import torch
 from torch import nn
 
 from hyperadapters.encoders import LookupEncoder
+from hyperadapters.hypernetworks import CentredHypernetwork
 from hyperadapters.methods import Settings
 from hyperadapters.tuner import adapter_network
 
 Role = str
 CONDITION: Role = "condition"
-ADAPTER: Role = "adapter"
-HEAD: Role = "head"
+DEVIATION: Role = "deviation"
+SHARED: Role = "shared"
 
 
-def parameters_by_role(model: nn.Module) -> dict[Role, dict[str, nn.Parameter]]:
-    """Trainable parameters by what they are.
+def parameters_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
+    """Trainable parameters by what they are, in the order of the model.
 
     ``condition``: vectors and stored biases, which move only when their annotator is in the batch
-    and so need a much higher rate. ``adapter``: LoRA and hypernetwork. ``head``: everything else
-    that is trained, i.e. `modules_to_save`.
+    and so need a much higher rate. ``deviation``: what a centred hypernetwork adds to the shared
+    adapter. ``shared``: everything else (shared LoRA, head, maps of shift and bias).
     """
-    network = adapter_network(model)
-    lookups = {
-        id(parameter)
-        for module in network.modules()
-        if isinstance(module, LookupEncoder)
-        for parameter in module.parameters()
-    }
-    inside = {id(parameter) for parameter in network.parameters()}
-    roles: dict[Role, dict[str, nn.Parameter]] = {CONDITION: {}, ADAPTER: {}, HEAD: {}}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            role = CONDITION if id(parameter) in lookups else ADAPTER
-            roles[role if id(parameter) in inside else HEAD][name] = parameter
+    role_of: dict[int, Role] = {}
+    for module in adapter_network(model).modules():
+        if isinstance(module, CentredHypernetwork):
+            role_of |= {id(p): DEVIATION for p in module.parameters()}
+            role_of |= {id(p): SHARED for p in module.shared.parameters()}
+        elif isinstance(module, LookupEncoder):
+            role_of |= {id(p): CONDITION for p in module.parameters()}
+    roles: dict[Role, list[nn.Parameter]] = {CONDITION: [], DEVIATION: [], SHARED: []}
+    for _, parameter in named_trainable(model):
+        roles[role_of.get(id(parameter), SHARED)].append(parameter)
     return roles
 
 
 def build_optimizer(
     model: nn.Module, rates: Mapping[Role, float], weight_decay: float
 ) -> torch.optim.AdamW:
-    """AdamW with one learning rate per role; matrices of adapter and head decay.
+    """AdamW with one learning rate per role; matrices decay.
 
     Vectors do not decay here: their shrinkage depends on the number of ratings, see
     `hyperadapters.training.shrinkage`.
@@ -51,9 +49,7 @@ def build_optimizer(
     groups: list[dict[str, Any]] = []
     for role, parameters in parameters_by_role(model).items():
         for decays in (True, False):
-            members = [
-                p for p in parameters.values() if (role != CONDITION and p.ndim >= 2) == decays
-            ]
+            members = [p for p in parameters if (role != CONDITION and p.ndim >= 2) == decays]
             if members:
                 decay = weight_decay if decays else 0.0
                 groups.append({"params": members, "lr": rates[role], "weight_decay": decay})
@@ -77,13 +73,12 @@ def rate_factor(step: int, n_steps: int, warmup: int, schedule: str) -> float:
     return max(0.0, 1.0 - progress) if schedule == "linear" else 1.0
 
 
-def stage_rates(settings: Settings, *, deviates: bool) -> dict[Role, float]:
-    """Learning rates of a stage."""
-    rate = settings.deviation_learning_rate if deviates else settings.learning_rate
+def learning_rates(settings: Settings) -> dict[Role, float]:
+    """Peak learning rate of every role."""
     return {
         CONDITION: settings.condition_learning_rate,
-        ADAPTER: rate,
-        HEAD: rate,
+        DEVIATION: settings.deviation_learning_rate,
+        SHARED: settings.learning_rate,
     }
 
 

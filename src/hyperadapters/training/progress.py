@@ -9,14 +9,12 @@ class Step:
     """One optimiser step.
 
     Attributes:
-        stage: Name of the stage.
-        epoch: Epoch within the stage, from 1.
-        step: Step within the stage, from 1.
-        n_steps: Steps of the stage, at most.
+        epoch: The epoch, from 1.
+        step: The step, from 1.
+        n_steps: Steps of the whole training, at most.
         loss: Training loss of the step, without penalties.
     """
 
-    stage: str
     epoch: int
     step: int
     n_steps: int
@@ -34,6 +32,3 @@ class Progress:
 
     def evaluation(self, record: dict[str, Any]) -> None:
         """The dev split was scored; `record` is a line of ``log.jsonl``."""
-
-    def stage_end(self, stage: str) -> None:
-        """A stage is over."""

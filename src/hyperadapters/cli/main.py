@@ -1,0 +1,92 @@
+"""The command `hyperadapters`: its sub-commands, and how mistakes are reported."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from hyperadapters import __version__
+from hyperadapters.cli import data
+from hyperadapters.cli.demo import demo
+from hyperadapters.cli.evaluate import evaluate
+from hyperadapters.cli.predict import predict
+from hyperadapters.cli.train import train
+from hyperadapters.errors import HyperAdaptersError
+
+MISTAKE = 2
+"""Exit status when the user has to change something."""
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="hyperadapters",
+    help="Predict how each annotator would label a text: one small network writes an adapter of "
+    "its own for everyone, for a frozen Hugging Face model.",
+    epilog="Begin with: hyperadapters demo",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.add_typer(data.app, name="data")
+app.command()(train)
+app.command()(predict)
+app.command()(evaluate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hyperadapters {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hyperadapters(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Predict how each annotator would label a text."""
+
+
+def run() -> None:
+    """Run the command line; mistakes end with one or two lines and exit status 2."""
+    # Set before Transformers is imported: forked data loaders would otherwise be warned about.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = app(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return MISTAKE
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f"\nsee: {where} --help" if where else ""
+        return _fail(f"{error.format_message()}{hint}")
+    except HyperAdaptersError as error:
+        return _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("stopped", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str) -> int:
+    typer.echo(f"error: {message}", err=True)
+    return MISTAKE
+
+
+if __name__ == "__main__":
+    run()

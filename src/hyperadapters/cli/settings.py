@@ -1,0 +1,56 @@
+"""`--config FILE.yaml` and `--set key=value`, put together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hyperadapters.errors import ConfigError
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML file of settings.", metavar="YAML", show_default=False),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting, as epochs=2; may be given several times and wins over --config. "
+        "`hyperadapters train --list-settings` shows all.",
+        metavar="KEY=VALUE",
+        show_default=False,
+    ),
+]
+
+
+def read_settings(config: Path | None, assignments: Sequence[str] | None) -> dict[str, Any]:
+    """Settings of a YAML file, overwritten by those of the command line.
+
+    Raises:
+        ConfigError: The file cannot be read or is not a flat table; an assignment has no ``=``.
+    """
+    settings = _read_yaml(config) if config else {}
+    for assignment in assignments or ():
+        key, equals, value = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set wants key=value, got {assignment!r}")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(f"--config {path} is not YAML: {first}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ConfigError(f"--config {path} must hold lines of the form `key: value`")
+    return data

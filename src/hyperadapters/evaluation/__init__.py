@@ -1,0 +1,10 @@
+"""PREDICTIONS to SCORES: metrics of single people, of whole texts, and of the doubt in both.
+
+Nothing here sees a model, so the predictions of any other system can be scored too.
+"""
+
+from hyperadapters.evaluation.counts import CodedRows, Metric
+from hyperadapters.evaluation.evaluate import BETTER, METRICS, evaluate
+from hyperadapters.evaluation.intervals import intervals
+
+__all__ = ["BETTER", "METRICS", "CodedRows", "Metric", "evaluate", "intervals"]

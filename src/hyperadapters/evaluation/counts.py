@@ -1,0 +1,200 @@
+"""Rows as integers, and counts that add up over texts.
+
+Every metric here is a function of sums over texts: hits, labels, errors, distances. So a metric is
+kept as one line of sums per text and the function that ends the calculation. The whole sample is
+the sum of the lines; a bootstrap draw is the same sum with other weights, and two hundred draws
+are one matrix product.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from scipy import sparse
+
+from hyperadapters.labels import LabelSpace
+from hyperadapters.tables.prediction_faults import column
+
+
+@dataclass(frozen=True)
+class CodedRows:
+    """Labelled predictions with texts, annotators and labels as integers from 0.
+
+    Attributes:
+        text: Index of the text of every row, in the order of the sorted text ids.
+        annotator: Index of the annotator of every row.
+        label: Index of the true label in `labels`.
+        predicted: Index of the predicted label in `labels`.
+        probabilities: Of every label, in the order of `labels`.
+        labels: What can be predicted.
+        n_texts: Number of different texts.
+        n_annotators: Number of different annotators.
+    """
+
+    text: Int[np.ndarray, " rows"]
+    annotator: Int[np.ndarray, " rows"]
+    label: Int[np.ndarray, " rows"]
+    predicted: Int[np.ndarray, " rows"]
+    probabilities: Float[np.ndarray, "rows labels"]
+    labels: LabelSpace
+    n_texts: int
+    n_annotators: int
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, labels: LabelSpace) -> "CodedRows":
+        """The rows of checked PREDICTIONS that have a label."""
+        frame = frame.loc[frame["label"].notna()]
+        # Sorted, so that a text meets the same draws wherever its rows stand in the table.
+        text, texts = pd.factorize(frame["text_id"], sort=True)
+        annotator, annotators = pd.factorize(frame["annotator"], sort=True)
+        return cls(
+            text=text,
+            annotator=annotator,
+            label=labels.encode(column(frame, "label")),
+            predicted=labels.encode(column(frame, "predicted")),
+            probabilities=frame[list(labels.columns)].to_numpy(np.float64),
+            labels=labels,
+            n_texts=len(texts),
+            n_annotators=len(annotators),
+        )
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @property
+    def correct(self) -> Float[np.ndarray, " rows"]:
+        """1 where the predicted label is the true one, else 0."""
+        return (self.label == self.predicted).astype(np.float64)
+
+    def votes(self, answers: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "texts labels"]:
+        """How many rows of each text give each answer."""
+        shape = (self.n_texts, len(self.labels))
+        cells = self.text * shape[1] + answers
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
+    def summed_probabilities(self) -> Float[np.ndarray, "texts labels"]:
+        """Probabilities added up over the rows of each text."""
+        columns = [
+            np.bincount(self.text, weights=column, minlength=self.n_texts)
+            for column in self.probabilities.T
+        ]
+        return np.stack(columns, axis=1).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as sums per text.
+
+    Attributes:
+        name: Name in SCORES.
+        sums: One line of sums per text, shape ``(texts, sums)``.
+        finish: Weighted totals, shape ``(draws, sums)``, to values, shape ``(draws,)``; NaN where
+            the metric is undefined.
+        n: Number of rows, annotators or texts that the value rests on.
+        varies: Whether the metric differs between samples of texts; coverage describes the sample
+            at hand and has no interval.
+        highest: Upper end of the range; the lower end of every metric is 0.
+    """
+
+    name: str
+    sums: sparse.csr_array
+    finish: Callable[[np.ndarray], np.ndarray]
+    n: int
+    varies: bool = True
+    highest: float = 1.0
+
+    def at(self, weights: Float[np.ndarray, "draws texts"]) -> Float[np.ndarray, " draws"]:
+        """The metric where each text counts as often as its weight says."""
+        return self.finish(weights @ self.sums)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of texts that a draw chooses from, and of sums for each."""
+        return cast(tuple[int, int], self.sums.shape)
+
+    @property
+    def value(self) -> float:
+        """The metric on the sample; NaN where it rests on nothing."""
+        if self.n == 0:
+            return float("nan")
+        return float(self.at(np.ones((1, self.shape[0])))[0])
+
+
+def sums_of(
+    text: Int[np.ndarray, " cells"],
+    column: Int[np.ndarray, " cells"],
+    amount: Float[np.ndarray, " cells"],
+    shape: tuple[int, int],
+) -> sparse.csr_array:
+    """Amounts added up per text and column."""
+    return sparse.csr_array((amount, (text, column)), shape=shape)
+
+
+def mean_metric(
+    name: str,
+    text: Int[np.ndarray, " cells"],
+    amount: Float[np.ndarray, " cells"],
+    n_texts: int,
+    highest: float = 1.0,
+) -> Metric:
+    """The mean of an amount over rows (or over texts, where each gives one amount)."""
+    column = np.repeat([0, 1], len(text))
+    amounts = np.concatenate([amount, np.ones(len(text))])
+    sums = sums_of(np.tile(text, 2), column, amounts, (n_texts, 2))
+
+    def finish(totals: np.ndarray) -> np.ndarray:
+        return ratio(totals[:, 0], totals[:, 1])
+
+    return Metric(name, sums, finish, len(text), highest=highest)
+
+
+def confusion_sums(
+    text: Int[np.ndarray, " cells"],
+    group: Int[np.ndarray, " cells"],
+    label: Int[np.ndarray, " cells"],
+    predicted: Int[np.ndarray, " cells"],
+    shape: tuple[int, int, int],
+) -> sparse.csr_array:
+    """What F1 needs, per text: hits, true labels and predictions of each group and label.
+
+    Args:
+        text: Index of the text.
+        group: Index of the group that is scored by itself, e.g. the annotator.
+        label: Index of the true label.
+        predicted: Index of the predicted label.
+        shape: Number of texts, groups and labels.
+
+    Returns:
+        Shape ``(texts, groups * 3 * labels)``.
+    """
+    n_texts, n_groups, n_labels = shape
+    hit = label == predicted
+    start = group * 3 * n_labels
+    column = np.concatenate(
+        [(start + label)[hit], start + n_labels + label, start + 2 * n_labels + predicted]
+    )
+    texts = np.concatenate([text[hit], text, text])
+    return sums_of(texts, column, np.ones(len(column)), (n_texts, n_groups * 3 * n_labels))
+
+
+def macro_f1_of(
+    totals: Float[np.ndarray, "draws sums"], n_labels: int
+) -> Float[np.ndarray, "draws groups"]:
+    """Macro-F1 of each group from the totals of `confusion_sums`.
+
+    The mean of ``F1 = 2 * hits / (true + predicted)`` over the labels that occur among the true
+    labels or the predictions of the group; NaN for a group without rows. scikit-learn's
+    ``f1_score(average="macro")`` has the same convention.
+    """
+    cells = totals.reshape(len(totals), -1, 3, n_labels)
+    hits, occurrences = cells[:, :, 0], cells[:, :, 1] + cells[:, :, 2]
+    f1 = np.divide(2 * hits, occurrences, out=np.zeros_like(hits), where=occurrences > 0)
+    return ratio(f1.sum(axis=-1), (occurrences > 0).sum(axis=-1))
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """`above / below`, NaN where `below` is 0; any shape."""
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

@@ -1,0 +1,101 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from hyperadapters.cli.evaluate import evaluate
+from hyperadapters.errors import DataError, RunError
+from hyperadapters.evaluation import evaluate as score
+from hyperadapters.labels import LabelSpace
+from hyperadapters.tables import predictions_frame, read_scores, write_predictions
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    app = typer.Typer()
+    app.command()(evaluate)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def predictions(method="hyperlora", source="known"):
+    generator = np.random.default_rng(0)
+    texts, people = np.repeat(np.arange(30), 4), np.tile(np.arange(4), 30)
+    values = generator.dirichlet([1, 1], size=120)
+    label = generator.integers(2, size=120)
+    labels = LabelSpace((0, 1))
+    return predictions_frame(
+        texts, people, values, labels, label=label, method=method, source=source
+    )
+
+
+def test_one_method_is_shown_with_its_intervals(run, tmp_path):
+    write_predictions(predictions(), tmp_path / "p.parquet")
+    result = run(tmp_path / "p.parquet")
+    assert result.exit_code == 0
+    scores = score(predictions()).set_index("metric")
+    assert "hyperlora, seed 0, split test" in result.stdout
+    words = " ".join(result.stdout.split())
+    row = scores.loc["accuracy"]
+    wanted = f"accuracy higher {row['value']:.3f} {row['low']:.3f} to {row['high']:.3f} 120"
+    assert wanted in words
+    assert "coverage_rows neither 1.000 120" in words
+    assert words.count("accuracy") == 2  # with minority_accuracy: one table only
+
+
+def test_slices_stand_side_by_side(run, tmp_path):
+    source = ["known", "known", "population", "population"] * 30
+    write_predictions(predictions(source=source), tmp_path / "p.csv")
+    words = " ".join(run(tmp_path / "p.csv").stdout.split())
+    assert "metric better all known population" in words
+
+
+def test_methods_stand_side_by_side_and_nothing_is_cut_off(run, tmp_path):
+    methods = ["text-only", "annotator-embedding", "lora-per-annotator", "hyperlora"]
+    frame = pd.concat([predictions(method) for method in methods])
+    write_predictions(frame, tmp_path / "p.parquet")
+    result = run(tmp_path / "p.parquet")
+    for part in ("text-only", "annotator-", "embedding", "hyperlora", "annotator_macro_f1_p10"):
+        assert part in result.stdout
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_undefined_metrics_are_a_dash(run, tmp_path):
+    frame = predictions_frame(["a"], ["x"], np.array([[0.5, 0.5]]), LabelSpace((0, 1)), label=[0])
+    write_predictions(frame, tmp_path / "p.csv")
+    assert "minority_accuracy higher - 0" in " ".join(run(tmp_path / "p.csv").stdout.split())
+
+
+def test_scores_are_written(run, tmp_path):
+    write_predictions(predictions(), tmp_path / "p.parquet")
+    result = run(tmp_path / "p.parquet", "--output", tmp_path / "s.json")
+    assert f"scores written to {tmp_path / 's.json'}" in result.stdout
+    pd.testing.assert_frame_equal(read_scores(tmp_path / "s.json"), score(predictions()))
+
+
+def test_mistakes_go_to_the_command_line_as_they_are(run, tmp_path):
+    write_predictions(predictions(), tmp_path / "p.parquet")
+    (tmp_path / "s.json").write_text("mine")
+    result = run(tmp_path / "p.parquet", "--output", tmp_path / "s.json")
+    assert isinstance(result.exception, RunError)
+    assert (tmp_path / "s.json").read_text() == "mine"
+    assert isinstance(run(tmp_path / "none.csv").exception, DataError)
+
+
+def test_the_command_is_light_to_import():
+    code = "import sys, hyperadapters.cli.evaluate; print('pandas' in sys.modules)"
+    if "pandas" in _modules_of("import hyperadapters"):
+        pytest.skip("importing the package loads pandas already")
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
+def _modules_of(code):
+    code += "; import sys; print(' '.join(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return found.stdout.split()

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from hyperadapters.evaluation.annotators import (
+    _tenth_percentile,
+    annotator_error_rate,
+    annotator_macro_f1,
+    annotator_macro_f1_p10,
+    coverage_annotators,
+    coverage_rows,
+)
+
+
+@pytest.fixture
+def three(table, code):
+    """x: five rows, one of them wrong; y: five rows of one label, all right; z: four rows."""
+    x = [(f"t{i}", "x", int(i > 2), 0.9 if i == 4 else 0.1) for i in range(5)]
+    y = [(f"t{i}", "y", 0, 0.2) for i in range(5)]
+    z = [(f"t{i}", "z", 1, 0.2) for i in range(4)]
+    return code(table(x + y + z))
+
+
+def test_annotator_macro_f1_by_hand(three):
+    # x: true 00011, predicted 00001; label 0: 2*3/(3+4) = 6/7; label 1: 2*1/(2+1) = 2/3;
+    # mean 16/21. y: label 0 only: 1. z has four rows and does not count.
+    metric = annotator_macro_f1(three)
+    assert metric.value == pytest.approx((16 / 21 + 1) / 2)
+    assert metric.n == 2
+
+
+def test_tenth_percentile_lies_a_tenth_of_the_way_up(three):
+    # between 16/21 and 1, 0.1 of the way: 16/21 + 0.1 * 5/21
+    metric = annotator_macro_f1_p10(three)
+    assert metric.value == pytest.approx(16.5 / 21)
+    assert metric.n == 2
+
+
+def test_error_rate_counts_everybody_alike(three):
+    # x: 1/5, y: 0, z: 4/4: mean 1.2/3
+    metric = annotator_error_rate(three)
+    assert metric.value == pytest.approx(0.4)
+    assert metric.n == 3
+
+
+def test_coverage(three):
+    assert coverage_annotators(three).value == pytest.approx(2 / 3)
+    assert coverage_annotators(three).n == 3
+    assert coverage_rows(three).value == pytest.approx(10 / 14)
+    assert coverage_rows(three).n == 14
+
+
+def test_an_annotator_missing_from_a_draw_does_not_count_in_it(table, code):
+    rows = code(
+        table(
+            [(f"t{i}", "x", 0, 0.1) for i in range(5)] + [(f"u{i}", "y", 0, 0.9) for i in range(5)]
+        )
+    )
+    only_x = np.array([[2.0] * 5 + [0.0] * 5])
+    assert annotator_macro_f1(rows).value == 0.5
+    assert annotator_macro_f1(rows).at(only_x).tolist() == [1.0]
+    assert annotator_macro_f1_p10(rows).at(only_x).tolist() == [1.0]
+    assert annotator_error_rate(rows).at(only_x).tolist() == [0.0]
+
+
+def test_nobody_with_five_rows_is_nan(table, code):
+    rows = code(table([("a", "x", 0, 0.1)]))
+    for metric in (annotator_macro_f1(rows), annotator_macro_f1_p10(rows)):
+        assert np.isnan(metric.value)
+        assert metric.n == 0
+    assert coverage_annotators(rows).value == 0
+    assert coverage_rows(rows).value == 0
+
+
+def test_agreement_with_scikit_learn_and_numpy(big, code):
+    rows = code(big)
+    f1 = [
+        f1_score(group["label"].astype(int), group["predicted"], average="macro")
+        for _, group in big.groupby("annotator")
+        if len(group) >= 5
+    ]
+    assert annotator_macro_f1(rows).value == pytest.approx(np.mean(f1))
+    assert annotator_macro_f1_p10(rows).value == pytest.approx(np.percentile(f1, 10))
+    wrong = big["label"].astype(int) != big["predicted"]
+    expected = wrong.groupby(big["annotator"]).mean().mean()
+    assert annotator_error_rate(rows).value == pytest.approx(expected)
+
+
+def test_tenth_percentile_is_that_of_numpy():
+    values = np.random.default_rng(0).random((20, 37))
+    values[values < 0.2] = np.nan
+    assert np.allclose(_tenth_percentile(values), np.nanpercentile(values, 10, axis=1))
+    assert np.isnan(_tenth_percentile(np.full((1, 3), np.nan))).all()
