@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
+from hyperadapters.adapters.head import HeadWeights
 from hyperadapters.adapters.lora import LoRAWeights
 
 
@@ -19,15 +19,13 @@ class AdapterWeights:
 
     Attributes:
         lora: One pair of factors per site, in the order of the sites; leading axis `n_distinct`.
-        shift: Added to the input of the classification head, shape ``(n_distinct, in_width)``.
-        bias: Added to the logits, shape ``(n_distinct, n_labels)``.
+        head: What the classification head receives; leading axis `n_distinct`.
         rows: For every row of the batch the position of its condition, shape ``(rows,)``; `None`
             when one set of weights serves all rows.
     """
 
     lora: Sequence[LoRAWeights]
-    shift: Float[Tensor, "n_distinct in_width"] | None = None
-    bias: Float[Tensor, "n_distinct n_labels"] | None = None
+    head: HeadWeights = HeadWeights()  # noqa: RUF009 - a NamedTuple does not change
     rows: Int[Tensor, " rows"] | None = None
 
     @property
@@ -46,17 +44,13 @@ class AdapterWeights:
             return factor
         return factor.index_select(0, self.rows)
 
-    def per_row(self, values: Float[Tensor, "n_distinct width"]) -> Float[Tensor, "rows width"]:
-        """`shift` or `bias`, one line per row (or a single line for all rows)."""
-        return self._expanded(values)
-
-
-def add_per_row(
-    x: Float[Tensor, "rows *positions width"], values: Float[Tensor, "n width"]
-) -> Float[Tensor, "rows *positions width"]:
-    """`x` plus one vector per row, the same at every position; n divides the number of rows."""
-    n = values.shape[0]
-    if n == 1:
-        return x + values[0].to(x.dtype)
-    grouped = x.reshape(n, -1, x.shape[-1]) + values.to(x.dtype).unsqueeze(1)
-    return torch.reshape(grouped, x.shape)
+    def head_per_row(self) -> HeadWeights:
+        """What the head receives, one line per row (or a single line for all rows)."""
+        shift, bias, gate, taste_in, taste_out = self.head
+        return HeadWeights(
+            shift=None if shift is None else self._expanded(shift),
+            bias=None if bias is None else self._expanded(bias),
+            gate=None if gate is None else self._expanded(gate),
+            taste_in=taste_in,
+            taste_out=taste_out,
+        )

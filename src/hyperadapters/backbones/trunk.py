@@ -49,10 +49,25 @@ class Trunk:
         with self._replaced(self._embeddings, lower):
             return self._base(**inputs).last_hidden_state
 
+    def onward(self, inputs: dict[str, Tensor], end: int) -> Float[Tensor, "texts positions width"]:
+        """The same states some layers further up, with gradients.
+
+        Args:
+            inputs: `inputs_embeds`, the output of `states`, and `attention_mask`.
+            end: Number of the first layer that is not run.
+        """
+        with self._replaced(_PassThrough(), self._layers[self.depth : end]):
+            return self._base(**inputs).last_hidden_state
+
     @contextmanager
-    def skipped(self) -> Iterator[None]:
-        """In this block the model starts from states given as `inputs_embeds`."""
-        with self._replaced(_PassThrough(), self._layers[self.depth :]):
+    def skipped(self, start: int | None = None) -> Iterator[None]:
+        """In this block the model starts from states given as `inputs_embeds`.
+
+        Args:
+            start: Number of the first layer that is run; by default the first one that is adapted.
+        """
+        first = self.depth if start is None else start
+        with self._replaced(_PassThrough(), self._layers[first:]):
             yield
 
     @contextmanager

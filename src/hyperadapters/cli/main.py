@@ -4,7 +4,6 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from hyperadapters import __version__
@@ -63,24 +62,28 @@ def run() -> None:
 def _run() -> int:
     try:
         result = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return MISTAKE
-    except click.ClickException as error:
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
-        hint = f"\nsee: {where} --help" if where else ""
-        return _fail(f"{error.format_message()}{hint}")
+    except typer.TyperException as error:
+        return _usage_mistake(error)
     except HyperAdaptersError as error:
         return _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("stopped", err=True)
         return INTERRUPTED
     except BrokenPipeError:
+        # Whoever read our output has seen enough.
         sys.stderr.close()
         return 0
     except OSError as error:
         return _fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     return result if isinstance(result, int) else 0
+
+
+def _usage_mistake(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is None or not message:  # help was asked for by giving nothing at all
+        return MISTAKE
+    return _fail(f"{message}\nsee: {context.command_path} --help")
 
 
 def _fail(message: str) -> int:

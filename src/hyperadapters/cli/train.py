@@ -84,7 +84,13 @@ def train(
     from hyperadapters.cli.progress import shown_progress
     from hyperadapters.data import read_annotations
     from hyperadapters.experiments import fit
+    from hyperadapters.experiments.folder import refuse_existing
+    from hyperadapters.methods import find_method
 
+    # Before the table is read: the mistake is as clear, and the wait is shorter.
+    find_method(method)
+    if not resume:
+        refuse_existing(output)
     ratings = read_annotations(
         *files,
         text=text,

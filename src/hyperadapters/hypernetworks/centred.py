@@ -39,6 +39,8 @@ class CentredHypernetwork(Hypernetwork):
         generate_a: Whether A deviates too, or B alone.
         zero_heads: Whether `H_A` and `H_B` start at zero. They must not where nothing else moves
             the condition vectors, for then neither would ever get a gradient.
+        deviating: For every site whether it deviates; all do by default. The others have the
+            shared adapter, and what lies below the first deviating site is the same for everyone.
 
     Attributes:
         deviates: Whether the deviation is applied.
@@ -55,20 +57,23 @@ class CentredHypernetwork(Hypernetwork):
         deviation_scale: float = 1.0,
         generate_a: bool = True,
         zero_heads: bool = False,
+        deviating: Sequence[bool] | None = None,
     ) -> None:
         super().__init__()
         self.deviates = True
         self.zero_heads = zero_heads
         self.r = r
         self.deviation_scale = deviation_scale
-        self.shapes = [(site.in_width, site.out_width) for site in sites]
+        kept = [True] * len(sites) if deviating is None else list(deviating)
+        self.deviating_sites = [position for position, deviates in enumerate(kept) if deviates]
         self.shared = LearnedAdapter(sites, r)
-        self.site_vectors = nn.Parameter(torch.empty(len(sites), site_width))
+        self.sizes_a = [r * sites[i].in_width for i in self.deviating_sites] if generate_a else []
+        self.sizes_b = [r * sites[i].out_width for i in self.deviating_sites]
+        self.site_vectors = nn.Parameter(torch.empty(len(self.deviating_sites), site_width))
         self.from_condition = nn.Linear(width, hidden_width, bias=False)
         self.from_site = nn.Linear(site_width, hidden_width)
-        sizes_a = [r * in_width for in_width, _ in self.shapes] if generate_a else []
-        self.head_a = _heads(sizes_a, hidden_width)
-        self.head_b = _heads((r * out_width for _, out_width in self.shapes), hidden_width)
+        self.head_a = _heads(self.sizes_a, hidden_width)
+        self.head_b = _heads(self.sizes_b, hidden_width)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -94,19 +99,19 @@ class CentredHypernetwork(Hypernetwork):
 
     def forward(self, z: Float[Tensor, "n width"]) -> list[LoRAWeights]:
         """Factors per site, leading axis n (1 for what does not deviate)."""
-        shared = self.shared(z)
+        weights = self.shared(z)
         if not self.deviates:
-            return shared
+            return weights
         hidden = self._hidden(z)
-        a = _generate(self.head_a, hidden, [self.r * in_width for in_width, _ in self.shapes])
-        b = _generate(self.head_b, hidden, [self.r * out_width for _, out_width in self.shapes])
-        return [
-            LoRAWeights(
-                s.a + a[i].view(-1, self.r, in_width) if a else s.a,
-                s.b + b[i].view(-1, out_width, self.r),
+        a = _generate(self.head_a, hidden, self.sizes_a)
+        b = _generate(self.head_b, hidden, self.sizes_b)
+        for i, site in enumerate(self.deviating_sites):
+            shared = weights[site]
+            weights[site] = LoRAWeights(
+                shared.a + a[i].view(-1, *shared.a.shape[1:]) if a else shared.a,
+                shared.b + b[i].view(-1, *shared.b.shape[1:]),
             )
-            for i, (s, (in_width, out_width)) in enumerate(zip(shared, self.shapes, strict=True))
-        ]
+        return weights
 
     def _hidden(self, z: Float[Tensor, "n width"]) -> Float[Tensor, "n sites hidden"]:
         of_site = self.from_site(self.site_vectors)
@@ -126,9 +131,7 @@ def _heads(sizes: Iterable[int], hidden_width: int) -> nn.ModuleDict:
 def _generate(
     heads: nn.ModuleDict, hidden: Float[Tensor, "n sites hidden"], sizes: Sequence[int]
 ) -> list[Float[Tensor, "n values"]]:
-    """The values of every site, one matrix product per distinct shape; empty without heads."""
-    if not heads:
-        return []
+    """The values of every site, one matrix product per distinct shape."""
     positions: defaultdict[int, list[int]] = defaultdict(list)
     for position, size in enumerate(sizes):
         positions[size].append(position)

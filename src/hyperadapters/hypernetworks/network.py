@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hyperadapters.adapters import AdapterWeights
+from hyperadapters.adapters import AdapterWeights, HeadWeights
 from hyperadapters.conditions import Lookup
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.errors import ConditionError, ConfigError
@@ -34,12 +34,15 @@ class NetworkSpec:
         bias_source: Where the logit bias comes from: generated from the vector, one stored bias
             per condition, or none.
         shift: Whether a shift of the head's input is generated.
+        taste_rank: Rank of the generated low-rank adapter of the head; 0 for none.
         condition_width: Width of condition vectors that declare none.
         site_width: Width of the vector of a site.
         hidden_width: Width of the hypernetwork's hidden layer.
         hypernetwork_dropout: Dropout inside the published hypernetwork.
         deviation_scale: γ of `CentredHypernetwork`.
         generate_a: Whether A deviates too, or B alone, in `CentredHypernetwork`.
+        deviating_layers: Numbers of the layers whose sites deviate, in `CentredHypernetwork`; all
+            by default. The others have the shared adapter.
         condition_dropout: Probability that a condition is replaced by the population in training.
         condition_noise: Standard deviation of Gaussian noise on the vectors in training.
         head_width: Width of the head's input (for `shift`).
@@ -51,12 +54,14 @@ class NetworkSpec:
     lora_source: LoRASource = "centred"
     bias_source: BiasSource = "generated"
     shift: bool = True
+    taste_rank: int = 0
     condition_width: int = 64
     site_width: int = 64
     hidden_width: int = 128
     hypernetwork_dropout: float = 0.0
     deviation_scale: float = 1.0
     generate_a: bool = True
+    deviating_layers: Sequence[int] | None = None
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
     head_width: int | None = None
@@ -98,8 +103,11 @@ class AdapterNetwork(nn.Module):
         width = sum(encoder.width for encoder in self._lookups.values())
         self.hypernetwork = _build_hypernetwork(spec, sites, width)
         bias_labels = spec.n_labels if spec.bias_source == "generated" else None
-        shift_width = spec.head_width if spec.shift else None
-        self.head = HeadGenerator(width, shift_width, bias_labels) if width else None
+        self.head = (
+            HeadGenerator(width, spec.head_width, bias_labels, spec.taste_rank, shift=spec.shift)
+            if width
+            else None
+        )
         self.biases = nn.ModuleDict()
         if spec.bias_source == "per-condition":
             for name, lookup in spec.conditions.items():
@@ -126,11 +134,11 @@ class AdapterNetwork(nn.Module):
             return AdapterWeights(lora=self.hypernetwork(_no_vectors(self)))
         distinct, rows = self._distinct(conditions)
         z = self.vectors(distinct)
-        shift, bias = (None, None) if self.head is None else self.head(z)
+        head = HeadWeights() if self.head is None else self.head(z)
         for name in self.biases:
             stored = self.biases[name](distinct[name])
-            bias = stored if bias is None else bias + stored
-        return AdapterWeights(lora=self.hypernetwork(z), shift=shift, bias=bias, rows=rows)
+            head = head._replace(bias=stored if head.bias is None else head.bias + stored)
+        return AdapterWeights(self.hypernetwork(z), head, rows)
 
     def vectors(self, distinct: Mapping[str, Int[Tensor, " n"]]) -> Float[Tensor, "n width"]:
         """Condition vectors side by side; noisy, and some of them absent, in training."""
@@ -205,7 +213,17 @@ def _build_hypernetwork(spec: NetworkSpec, sites: Sequence[Site], width: int) ->
         generate_a=spec.generate_a,
         # Shift and bias move the vectors, and vectors that have moved give the heads a gradient.
         zero_heads=spec.shift or spec.bias_source == "generated",
+        deviating=_deviating(spec, sites),
     )
+
+
+def _deviating(spec: NetworkSpec, sites: Sequence[Site]) -> list[bool]:
+    layers = spec.deviating_layers
+    chosen = [layers is None or site.layer in layers for site in sites]
+    if not any(chosen):
+        there = sorted({site.layer for site in sites if site.layer is not None})
+        raise ConfigError(f"no adapted layer is among deviating_layers {layers}; adapted: {there}")
+    return chosen
 
 
 def _no_vectors(network: nn.Module) -> Float[Tensor, "1 0"]:

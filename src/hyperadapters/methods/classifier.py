@@ -63,6 +63,7 @@ class AnnotatorClassifier:
         self.vocabulary = vocabulary
         depth = _first_adapted_layer(backbone.model, settings)
         self._trunk = Trunk(backbone.model, depth) if depth else None
+        self._first_deviating = _deviating_layers(backbone.model, settings)[0]
         self._states: dict[int, tuple[Examples, TextStates]] = {}
 
     @classmethod
@@ -82,7 +83,7 @@ class AnnotatorClassifier:
         """
         register()
         torch.manual_seed(seed)
-        loaded = load_backbone(backbone, len(labels))
+        loaded = load_backbone(backbone, len(labels), settings.head_dropout)
         config = _config(method, settings, loaded.model, len(vocabulary))
         with _upstream_warnings_ignored():
             model = get_peft_model(loaded.model, config)
@@ -158,22 +159,33 @@ class AnnotatorClassifier:
             self._states.pop(id(examples), None)
 
     def logits(self, examples: Examples, batch: RowBatch) -> Tensor:
-        """Logits of shape ``(rows, labels)`` for the rows of a batch, in their order."""
-        shares = self.shares_texts
-        texts = batch.texts if shares else batch.texts[batch.text_of_row]
-        kept = self._states.get(id(examples))
-        inputs = kept[1].batch(texts) if kept else examples.tokens.batch(texts)
-        if self.network.spec.needs_conditions:
-            inputs[CONDITION] = torch.from_numpy(examples.annotators[batch.rows])
+        """Logits of shape ``(rows, labels)`` for the rows of a batch, in their order.
+
+        A text is read once for all its rows as far up as nothing differs between annotators: the
+        frozen trunk (kept by `states_of`), layers that have the shared adapter alone, and, while
+        nobody deviates, everything below the head.
+        """
         device = next(self.model.parameters()).device
-        inputs = {name: value.to(device) for name, value in inputs.items()}
         text_of_row = torch.from_numpy(batch.text_of_row).to(device)
+        conditions = {}
+        if self.network.spec.needs_conditions:
+            conditions[CONDITION] = torch.from_numpy(examples.annotators[batch.rows]).to(device)
+        kept = self._states.get(id(examples))
+        inputs = kept[1].batch(batch.texts) if kept else examples.tokens.batch(batch.texts)
+        inputs = {name: value.to(device) for name, value in inputs.items()}
         conditioning = conditioning_of(self.model)
-        with (
-            self._trunk.skipped() if self._trunk and kept else nullcontext(),
-            conditioning.sharing_texts(text_of_row) if shares else nullcontext(),
-        ):
-            return self.model(**inputs).logits
+        if self.shares_texts:
+            skipped = self._trunk.skipped() if self._trunk and kept else nullcontext()
+            with skipped, conditioning.sharing_texts(text_of_row):
+                return self.model(**inputs, **conditions).logits
+        with conditioning.applied(conditions, len(batch.rows)):
+            start = None
+            if self._trunk and kept and self._first_deviating > self._trunk.depth:
+                start = self._first_deviating
+                inputs["inputs_embeds"] = self._trunk.onward(inputs, start)
+            rows = {name: value.index_select(0, text_of_row) for name, value in inputs.items()}
+            with self._trunk.skipped(start) if self._trunk and kept else nullcontext():
+                return self.model(**rows).logits
 
     @torch.no_grad()
     def probabilities(self, examples: Examples) -> np.ndarray:
@@ -212,6 +224,8 @@ def _config(
         hidden_width=settings.hidden_width,
         hypernetwork_dropout=settings.hypernetwork_dropout,
         generate_a=settings.generate_a,
+        deviating_layers=_deviating_layers(model, settings) if method.is_staged else None,
+        taste_rank=settings.taste_rank,
         condition_noise=settings.condition_noise,
         condition_dropout=settings.condition_dropout,
         **method.weights,
@@ -226,3 +240,10 @@ def _first_adapted_layer(model: Any, settings: Settings) -> int:
             f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers"
         )
     return layers - settings.adapted_layers if settings.adapted_layers else 0
+
+
+def _deviating_layers(model: Any, settings: Settings) -> list[int]:
+    """Numbers of the layers in which annotators deviate, counted from the top like the adapted."""
+    first, last = _first_adapted_layer(model, settings), int(model.config.num_hidden_layers)
+    count = settings.deviating_layers or last
+    return list(range(max(first, last - count), last))

@@ -24,12 +24,16 @@ class Settings:
     r: int = _setting(4, "LoRA rank")
     lora_alpha: float = _setting(8.0, "the LoRA correction is multiplied by lora_alpha / r")
     lora_dropout: float = _setting(0.0, "dropout on the input of the LoRA correction")
-    adapted_layers: int = _setting(1, "number of layers to adapt, counted from the top; 0: all")
+    adapted_layers: int = _setting(2, "number of layers to adapt, counted from the top; 0: all")
+    deviating_layers: int = _setting(
+        1, "in how many of these an annotator's LoRA deviates (hyperlora); 0: in all of them"
+    )
     condition_width: int = _setting(64, "width of an annotator's vector")
     site_width: int = _setting(64, "width of the vector of a site")
     hidden_width: int = _setting(128, "width of the hypernetwork's hidden layer")
     hypernetwork_dropout: float = _setting(0.0, "dropout inside the hypernetwork (hyperlora-paper)")
     generate_a: bool = _setting(True, "whether the deviation concerns A and B, or B alone")
+    taste_rank: int = _setting(16, "rank of what an annotator adds to the head (hyperlora)")
     condition_noise: float = _setting(0.3, "noise on annotators' vectors in training (std. dev.)")
     condition_dropout: float = _setting(
         0.0, "probability in training that a row is answered from the population"
@@ -37,15 +41,16 @@ class Settings:
     deviation_dropout: float = _setting(
         0.5, "probability in training that a row is answered without the deviation of its LoRA"
     )
+    head_dropout: float = _setting(0.2, "dropout inside the classification head")
     shrinkage: float = _setting(
-        0.3, "weight of the squared norm of an annotator's vector, once per annotator and epoch"
+        0.2, "weight of the squared norm of an annotator's vector, once per annotator and epoch"
     )
-    epochs: int = _setting(8, "passes over the training rows, at most")
+    epochs: int = _setting(5, "passes over the training rows, at most")
     shared_epochs: int = _setting(
-        2, "how many of the epochs, the first ones, train the shared adapter alone (hyperlora)"
+        1, "how many of the epochs, the first ones, train the shared adapter alone (hyperlora)"
     )
     batch_size: int = _setting(64, "rows a batch")
-    learning_rate: float = _setting(2e-3, "learning rate of everything that has none of its own")
+    learning_rate: float = _setting(1e-3, "learning rate of everything that has none of its own")
     deviation_learning_rate: float = _setting(3e-4, "learning rate of what writes the deviations")
     condition_learning_rate: float = _setting(
         2e-2, "learning rate of annotators' vectors and stored biases"

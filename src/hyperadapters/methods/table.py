@@ -60,6 +60,7 @@ _TABLE = (
             "site_width": 768,
             "hidden_width": 768,
             "hypernetwork_dropout": 0.25,
+            "head_dropout": 0.1,
             "condition_noise": 0.0,
             "shrinkage": 0.0,
             "epochs": 20,

@@ -42,12 +42,15 @@ class HyperAdapterConfig(PeftConfig):
         bias_source: ``"generated"`` logit bias, one stored bias ``"per-condition"``, ``"none"``.
             The bias and the shift need `task_type="SEQ_CLS"`; elsewhere they are left out.
         shift: Whether to generate a shift of the classification head's input.
+        taste_rank: Rank of a generated low-rank adapter of the classification head; 0 for none.
         condition_width: Width of a condition vector.
         site_width: Width of the learned vector of a site.
         hidden_width: Width of the hypernetwork's hidden layer.
         hypernetwork_dropout: Dropout inside the published hypernetwork.
         deviation_scale: Factor on the generated deviation.
         generate_a: Whether the deviation concerns both LoRA factors, or B alone.
+        deviating_layers: Numbers of the layers in which conditions deviate from the shared
+            adapter; all adapted layers by default.
         condition_dropout: Probability in training that a row is answered from the population.
         condition_noise: Standard deviation of the noise on condition vectors in training.
 
@@ -68,12 +71,14 @@ class HyperAdapterConfig(PeftConfig):
     lora_source: LoRASource = "centred"
     bias_source: BiasSource = "generated"
     shift: bool = True
+    taste_rank: int = 16
     condition_width: int = 64
     site_width: int = 64
     hidden_width: int = 128
     hypernetwork_dropout: float = 0.0
     deviation_scale: float = 1.0
     generate_a: bool = True
+    deviating_layers: list[int] | None = None
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
 
@@ -133,12 +138,14 @@ class HyperAdapterConfig(PeftConfig):
             lora_source=self.lora_source,
             bias_source=self.bias_source if n_labels else "none",
             shift=self.shift and head_width is not None,
+            taste_rank=self.taste_rank if head_width and self.bias_source == "generated" else 0,
             condition_width=self.condition_width,
             site_width=self.site_width,
             hidden_width=self.hidden_width,
             hypernetwork_dropout=self.hypernetwork_dropout,
             deviation_scale=self.deviation_scale,
             generate_a=self.generate_a,
+            deviating_layers=self.deviating_layers,
             condition_dropout=self.condition_dropout,
             condition_noise=self.condition_noise,
             head_width=head_width,

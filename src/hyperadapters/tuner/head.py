@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from hyperadapters.adapters.weights import add_per_row
+from hyperadapters.adapters import HeadWeights, add_per_row, taste_logits
 from hyperadapters.tuner.conditioning import Conditioning
 
 # Names that Transformers and PEFT use for the head of a sequence classifier.
@@ -29,6 +29,7 @@ class HeadHooks:
         self.conditioning = conditioning
         self._module: nn.Module | None = None
         self._handles: list[RemovableHandle] = []
+        self._taste: Tensor | float = 0
         self.place(model)
 
     def place(self, model: nn.Module) -> None:
@@ -39,7 +40,7 @@ class HeadHooks:
             self._module = module
             self._handles = [
                 module.register_forward_pre_hook(self.prepare_input),
-                module.register_forward_hook(self.bias_logits),
+                module.register_forward_hook(self.add_to_logits),
             ]
 
     def remove(self) -> None:
@@ -56,21 +57,33 @@ class HeadHooks:
         features = args[0]
         if self.conditioning.text_of_row is not None:
             features = features.index_select(0, self.conditioning.text_of_row)
-        for adapter in self.conditioning.tuner.active_adapters:
-            weights = self.conditioning.weights(adapter)
-            if weights.shift is not None:
-                features = add_per_row(features, weights.per_row(weights.shift))
+        # The taste looks at the text itself, so it is taken before the shift.
+        self._taste = sum(
+            taste_logits(features, head.gate, head.taste_in, head.taste_out)
+            for head in self._weights()
+            if head.gate is not None and head.taste_in is not None and head.taste_out is not None
+        )
+        for head in self._weights():
+            if head.shift is not None:
+                features = add_per_row(features, head.shift)
         return (features, *args[1:])
 
-    def bias_logits(self, module: nn.Module, args: tuple[Any, ...], logits: Tensor) -> Tensor:
-        """Add the generated bias to the logits."""
+    def add_to_logits(self, module: nn.Module, args: tuple[Any, ...], logits: Tensor) -> Tensor:
+        """Add the generated bias and taste to the logits."""
         if not self.conditioning.is_active:
             return logits
-        for adapter in self.conditioning.tuner.active_adapters:
-            weights = self.conditioning.weights(adapter)
-            if weights.bias is not None:
-                logits = add_per_row(logits, weights.per_row(weights.bias))
+        for head in self._weights():
+            if head.bias is not None:
+                logits = add_per_row(logits, head.bias)
+        if isinstance(self._taste, Tensor):
+            logits = logits + self._taste.to(logits.dtype)
+        self._taste = 0
         return logits
+
+    def _weights(self) -> list[HeadWeights]:
+        conditioning = self.conditioning
+        names = conditioning.tuner.active_adapters
+        return [conditioning.weights(name).head_per_row() for name in names]
 
 
 def find_head(model: nn.Module) -> str | None:

@@ -1,0 +1,140 @@
+"""The main job on the built-in data: train, compare, and ask how well known people were recovered.
+
+All ratings are simulated, so the true probability of every label is known, and recovery can be
+measured against it rather than against a sample of labels.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hyperadapters.data.demo import annotators, load_comments, load_demo, true_probabilities
+from hyperadapters.experiments.fit import fit
+from hyperadapters.experiments.run import Run
+from hyperadapters.training import Progress
+
+METHODS = ("hyperlora", "intercept", "text-only", "annotator-mode", "global-mode")
+METRICS = ("accuracy", "macro_f1", "annotator_macro_f1", "nll", "minority_accuracy")
+PEOPLE = ("sim-abel", "sim-bela", "sim-kira")
+MAX_SEVERITY_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found.
+
+    Attributes:
+        runs: Method → finished run.
+        scores: Method × metric on the test split.
+        recovery: Method × (`correlation`, `agreement`) on the test texts, all 40 people; see
+            `recovery_of`.
+        texts: Three test texts with what three people say by their rules and by the model;
+            columns `text, annotator, kind, true, predicted`, probabilities of ``toxic``.
+    """
+
+    runs: dict[str, Run]
+    scores: pd.DataFrame
+    recovery: pd.DataFrame
+    texts: pd.DataFrame
+
+
+def run_demo(output: Path, progress: Progress | None = None, **settings: Any) -> DemoResult:
+    """Train on the demo data with every method of the demo.
+
+    Args:
+        output: Folder for the run folders, one per method.
+        progress: Who watches.
+        **settings: Settings of the trained methods.
+
+    Raises:
+        RunError: One of the run folders exists.
+    """
+    progress = progress or Progress()
+    ratings = load_demo()
+    runs = {}
+    for method in METHODS:
+        runs[method] = fit(
+            ratings, output=output / method, method=method, progress=progress, **settings
+        )
+    progress.message("asking every model about everyone")
+    comments = load_comments().merge(ratings[["text_id", "split"]].drop_duplicates())
+    held_out = comments[comments["split"] == "test"].drop(columns="split")
+    predicted = {name: run.predict(held_out[["text_id", "text"]]) for name, run in runs.items()}
+    truth = true_probabilities()
+    recovery = {name: recovery_of(frame, truth) for name, frame in predicted.items()}
+    return DemoResult(
+        runs,
+        pd.DataFrame({name: _test_scores(run) for name, run in runs.items()}).T,
+        pd.DataFrame(recovery).T,
+        _three_texts(held_out, truth, predicted[METHODS[0]]),
+    )
+
+
+def recovery_of(predictions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:
+    """How well the people behind the ratings were recovered.
+
+    Args:
+        predictions: PREDICTIONS of every person for some texts.
+        truth: Columns `text_id, annotator, p_toxic`.
+
+    Returns:
+        `correlation`: Pearson correlation, over all (person, text) pairs, of how far the
+        predicted probability of ``toxic`` is from its mean over people with how far the true one
+        is; 1 is perfect, 0 is a model that gives everyone the same answer. `agreement`: share of
+        pairs in which the predicted label is the one that the person's rule makes likelier.
+    """
+    columns = ["text_id", "annotator", "p_toxic"]
+    both = predictions[columns].merge(truth[columns], on=columns[:2], suffixes=("", "_true"))
+    own = both["p_toxic"] - both.groupby("text_id")["p_toxic"].transform("mean")
+    true = both["p_toxic_true"] - both.groupby("text_id")["p_toxic_true"].transform("mean")
+    spread = float(own.std() * true.std())
+    same = (both["p_toxic"] > 0.5) == (both["p_toxic_true"] > 0.5)
+    correlation = float(np.mean((own - own.mean()) * (true - true.mean())))
+    return {
+        # Below this spread all people got the same answer but for rounding.
+        "correlation": correlation / spread if spread > 1e-9 else 0.0,
+        "agreement": float(same.mean()),
+    }
+
+
+def _test_scores(run: Run) -> dict[str, float]:
+    scores = run.scores
+    chosen = scores[(scores["split"] == "test") & (scores["slice"] == "all")]
+    return chosen.set_index("metric")["value"].reindex(list(METRICS)).to_dict()
+
+
+def _three_texts(
+    comments: pd.DataFrame, truth: pd.DataFrame, predictions: pd.DataFrame
+) -> pd.DataFrame:
+    """Texts on which the rules of three people differ most, chosen without a look at the model."""
+    shown = comments[comments["severity"] <= MAX_SEVERITY_SHOWN]
+    rules = truth.pivot(index="text_id", columns="annotator", values="p_toxic").loc[
+        shown["text_id"], list(PEOPLE)
+    ]
+    chosen = []
+    for person in PEOPLE:
+        others = [other for other in PEOPLE if other != person]
+        # Where this person stands alone.
+        alone = (rules[person] - rules[others].mean(axis=1)).abs() - rules[others].std(axis=1)
+        chosen.append(alone.drop(chosen).idxmax())
+    kinds = {person.name: person.kind for person in annotators()}
+    rows = [
+        {
+            "text": str(comments.set_index("text_id").loc[text_id, "text"]),
+            "annotator": person,
+            "kind": kinds[person],
+            "true": float(rules.loc[text_id, person]),
+            "predicted": _probability(predictions, str(text_id), person),
+        }
+        for text_id in chosen
+        for person in PEOPLE
+    ]
+    return pd.DataFrame(rows)
+
+
+def _probability(predictions: pd.DataFrame, text_id: str, person: str) -> float:
+    found = predictions[(predictions["text_id"] == text_id) & (predictions["annotator"] == person)]
+    return float(found["p_toxic"].iloc[0])
