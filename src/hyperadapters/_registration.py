@@ -4,7 +4,6 @@
 not, at the end of the import of PEFT, whoever causes it.
 """
 
-import importlib.util
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -38,18 +37,22 @@ class _PeftFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "peft":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("peft")
+        # Being asked is not yet an import (Transformers asks whether PEFT is there), so this finder
+        # stays until PEFT has been imported.
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _RegisteringLoader(spec.loader)
+            spec.loader = _RegisteringLoader(spec.loader, self)
         return spec
 
 
 class _RegisteringLoader(Loader):
-    """Runs the original loader, then registers."""
+    """Runs the original loader, then takes the finder away and registers."""
 
-    def __init__(self, original: Loader) -> None:
+    def __init__(self, original: Loader, finder: _PeftFinder) -> None:
         self._original = original
+        self._finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._original.create_module(spec)
@@ -60,4 +63,6 @@ class _RegisteringLoader(Loader):
         module.__loader__ = self._original
         if module.__spec__ is not None:
             module.__spec__.loader = self._original
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
         _register()

@@ -60,7 +60,7 @@ class LabelSpace:
         """Names of the probability columns in PREDICTIONS, `p_<label>`, in label order."""
         return tuple(f"p_{name}" for name in self.names)
 
-    def encode(self, labels: "pd.Series[Any]", source: str = "table") -> np.ndarray:
+    def encode(self, labels: pd.Series, source: str = "table") -> np.ndarray:
         """Labels → indices, shape ``(len(labels),)``, int64; -1 where the label is missing.
 
         Raises:

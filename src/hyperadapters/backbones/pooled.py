@@ -39,12 +39,12 @@ class MeanPooledClassifier(BertPreTrainedModel):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels: Any = config.num_labels
         self.bert = BertModel(config, add_pooling_layer=False)
         dropout = config.classifier_dropout
         self.classifier = ClassificationHead(
             config.hidden_size,
-            config.num_labels,
+            self.num_labels,
             config.hidden_dropout_prob if dropout is None else dropout,
         )
         self.post_init()

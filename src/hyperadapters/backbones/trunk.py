@@ -46,8 +46,9 @@ class Trunk:
         """
         self._embeddings.eval()
         lower = self._layers[: self.depth].eval()
+        moved = {name: value.to(self._base.device) for name, value in inputs.items()}
         with self._replaced(self._embeddings, lower):
-            return self._base(**inputs).last_hidden_state
+            return self._base(**moved).last_hidden_state
 
     def onward(self, inputs: dict[str, Tensor], end: int) -> Float[Tensor, "texts positions width"]:
         """The same states some layers further up, with gradients.

@@ -1,11 +1,14 @@
 """`hyperadapters predict`: a trained run and texts in, PREDICTIONS out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hyperadapters.cli.options import TEXT, Annotator, Item, Label, Text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def predict(
@@ -84,11 +87,12 @@ def _ids(annotators: str) -> list[str]:
     return [name.strip() for name in annotators.split(",") if name.strip()]
 
 
-def _only(table: "pandas.DataFrame", split: str, source: Path) -> "pandas.DataFrame":
+def _only(table: "pd.DataFrame", split: str, source: Path) -> "pd.DataFrame":
     from hyperadapters.errors import DataError
+    from hyperadapters.tables.frames import column_of, rows_of
 
     present = sorted(set(table["split"])) if "split" in table else []
     if split not in present:
         there = f"the splits are {', '.join(present)}" if present else "it has no column 'split'"
         raise DataError(str(source), [f"no row is of split {split!r}; {there}"])
-    return table[table["split"] == split].reset_index(drop=True)
+    return rows_of(table, column_of(table, "split") == split).reset_index(drop=True)

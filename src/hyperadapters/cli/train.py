@@ -88,7 +88,7 @@ def train(
     from hyperadapters.methods import find_method
 
     # Before the table is read: the mistake is as clear, and the wait is shorter.
-    find_method(method)
+    find_method(method).settings.changed(changes)
     if not resume:
         refuse_existing(output)
     ratings = read_annotations(

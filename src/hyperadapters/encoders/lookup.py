@@ -54,10 +54,10 @@ class LookupEncoder(nn.Module):
         """
         self._check(index)
         vectors = self.vectors.index_select(0, index.clamp(min=0))
-        population = self._population(vectors)
-        return torch.where((index == POPULATION).unsqueeze(1), population, vectors)
+        return torch.where((index == POPULATION).unsqueeze(1), self.population(), vectors)
 
-    def _population(self, vectors: Float[Tensor, "n width"]) -> Float[Tensor, "1 width"]:
+    def population(self) -> Float[Tensor, "1 width"]:
+        """The vector of nobody in particular."""
         if self.centred:
             return torch.zeros_like(self.vectors[:1])
         return self.vectors.mean(dim=0, keepdim=True)

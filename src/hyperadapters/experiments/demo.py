@@ -14,6 +14,7 @@ import pandas as pd
 from hyperadapters.data.demo import annotators, load_comments, load_demo, true_probabilities
 from hyperadapters.experiments.fit import fit
 from hyperadapters.experiments.run import Run
+from hyperadapters.tables.frames import column_of, columns_of, rows_of
 from hyperadapters.training import Progress
 
 METHODS = ("hyperlora", "intercept", "text-only", "annotator-mode", "global-mode")
@@ -61,8 +62,9 @@ def run_demo(output: Path, progress: Progress | None = None, **settings: Any) ->
         )
     progress.message("asking every model about everyone")
     comments = load_comments().merge(ratings[["text_id", "split"]].drop_duplicates())
-    held_out = comments[comments["split"] == "test"].drop(columns="split")
-    predicted = {name: run.predict(held_out[["text_id", "text"]]) for name, run in runs.items()}
+    held_out = rows_of(comments, column_of(comments, "split") == "test").drop(columns="split")
+    texts = columns_of(held_out, ["text_id", "text"])
+    predicted = {name: run.predict(texts) for name, run in runs.items()}
     truth = true_probabilities()
     recovery = {name: recovery_of(frame, truth) for name, frame in predicted.items()}
     return DemoResult(
@@ -88,16 +90,20 @@ def recovery_of(predictions: pd.DataFrame, truth: pd.DataFrame) -> dict[str, flo
     """
     columns = ["text_id", "annotator", "p_toxic"]
     both = predictions[columns].merge(truth[columns], on=columns[:2], suffixes=("", "_true"))
-    own = both["p_toxic"] - both.groupby("text_id")["p_toxic"].transform("mean")
-    true = both["p_toxic_true"] - both.groupby("text_id")["p_toxic_true"].transform("mean")
+    own, true = _deviations(both, "p_toxic"), _deviations(both, "p_toxic_true")
     spread = float(own.std() * true.std())
-    same = (both["p_toxic"] > 0.5) == (both["p_toxic_true"] > 0.5)
-    correlation = float(np.mean((own - own.mean()) * (true - true.mean())))
+    same = (column_of(both, "p_toxic") > 0.5) == (column_of(both, "p_toxic_true") > 0.5)
     return {
         # Below this spread all people got the same answer but for rounding.
-        "correlation": correlation / spread if spread > 1e-9 else 0.0,
-        "agreement": float(same.mean()),
+        "correlation": float(np.mean(own * true)) / spread if spread > 1e-9 else 0.0,
+        "agreement": float(same.to_numpy().mean()),
     }
+
+
+def _deviations(pairs: pd.DataFrame, name: str) -> np.ndarray:
+    """How far each value is from its mean over people; the mean over each text's rows is 0."""
+    value = column_of(pairs, name)
+    return (value - value.groupby(pairs["text_id"]).transform("mean")).to_numpy(float)
 
 
 def _test_scores(run: Run) -> dict[str, float]:
@@ -136,5 +142,5 @@ def _three_texts(
 
 
 def _probability(predictions: pd.DataFrame, text_id: str, person: str) -> float:
-    found = predictions[(predictions["text_id"] == text_id) & (predictions["annotator"] == person)]
-    return float(found["p_toxic"].iloc[0])
+    asked = (predictions["text_id"] == text_id) & (predictions["annotator"] == person)
+    return float(column_of(predictions, "p_toxic").to_numpy()[asked][0])

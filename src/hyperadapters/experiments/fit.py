@@ -12,9 +12,14 @@ import pandas as pd
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data import assign_splits
-from hyperadapters.errors import RunError
+from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.evaluation import evaluate
-from hyperadapters.experiments.folder import RunFolder, read_json, write_json
+from hyperadapters.experiments.folder import (
+    RunFolder,
+    read_json,
+    refuse_existing,
+    write_json,
+)
 from hyperadapters.experiments.record import RunRecord, fingerprint, versions
 from hyperadapters.experiments.run import Run
 from hyperadapters.inference import Fitted, predict
@@ -27,6 +32,7 @@ from hyperadapters.methods import (
     find_method,
 )
 from hyperadapters.tables import check_annotations, write_predictions, write_scores
+from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.training import Checkpoint, Progress, Trainer
 
 
@@ -43,7 +49,8 @@ class _Plan:
     ratings: pd.DataFrame
 
     def rows(self, *splits: str) -> pd.DataFrame:
-        return self.ratings[self.ratings["split"].isin(splits)].reset_index(drop=True)
+        chosen = column_of(self.ratings, "split").isin(splits)
+        return rows_of(self.ratings, chosen).reset_index(drop=True)
 
 
 def fit(
@@ -80,6 +87,8 @@ def fit(
         ConfigError: Unknown method, backbone or setting.
         RunError: The output exists, or cannot be resumed.
     """
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed must be from 0 to 4294967295, got {seed}")
     folder = RunFolder(Path(output))
     chosen = find_method(method)
     ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
@@ -93,15 +102,19 @@ def fit(
         vocabulary=Vocabulary.of(train["annotator"]),
         ratings=ratings,
     )
+    if not resume:
+        refuse_existing(folder.path)
+    # Before anything is written: an unknown backbone should leave nothing behind.
+    classifier = _build(plan) if chosen.kind == "network" else None
     record = _record(plan)
     checkpoint = _begin(folder, record, plan, resume=resume)
     started = time.monotonic()
     progress = progress or Progress()
-    if chosen.kind == "counting":
+    if classifier is None:
         fitted: Fitted = _count(plan, folder)
         results: dict[str, Any] = {"trainable_parameters": 0}
     else:
-        fitted, results = _train(plan, folder, progress, checkpoint)
+        fitted, results = classifier, _train(classifier, plan, folder, progress, checkpoint)
     progress.message("predicting dev and test")
     _predict_and_score(fitted, plan, folder)
     results["seconds"] = round(time.monotonic() - started, 1)
@@ -123,17 +136,16 @@ def _record(plan: _Plan) -> RunRecord:
 
 def _begin(folder: RunFolder, record: RunRecord, plan: _Plan, *, resume: bool) -> Checkpoint | None:
     """Make the folder, or find out where the run in it was stopped."""
-    if not resume:
-        folder.create()
-    elif folder.record.exists():
+    checkpoint = None
+    if resume and folder.record.exists():
         _check_same(RunRecord.from_dict(read_json(folder.record), str(folder.record)), record)
-        return Checkpoint.read(folder.path)
+        checkpoint = Checkpoint.read(folder.path)
     else:
-        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.create()
     write_json(folder.record, record.to_dict())
     write_json(folder.labels, plan.labels.to_dict())
     write_json(folder.vocabulary, plan.vocabulary.to_dict())
-    return None
+    return checkpoint
 
 
 def _check_same(before: RunRecord, now: RunRecord) -> None:
@@ -158,12 +170,19 @@ def _count(plan: _Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:
     return fitted
 
 
-def _train(
-    plan: _Plan, folder: RunFolder, progress: Progress, checkpoint: Checkpoint | None
-) -> tuple[AnnotatorClassifier, dict[str, Any]]:
-    classifier = AnnotatorClassifier.build(
+def _build(plan: _Plan) -> AnnotatorClassifier:
+    return AnnotatorClassifier.build(
         plan.method, plan.settings, plan.backbone, plan.labels, plan.vocabulary, plan.seed
     )
+
+
+def _train(
+    classifier: AnnotatorClassifier,
+    plan: _Plan,
+    folder: RunFolder,
+    progress: Progress,
+    checkpoint: Checkpoint | None,
+) -> dict[str, Any]:
     parameters = classifier.parameter_counts()
     progress.message(
         f"{plan.method.name} on {plan.backbone}: {parameters['trainable_parameters']:,} trainable "
@@ -176,7 +195,7 @@ def _train(
     position = trainer.fit(checkpoint)
     classifier.model.eval()
     classifier.save(folder.path)
-    return classifier, {**parameters, "best": position.best}
+    return {**parameters, "best": position.best}
 
 
 def _predict_and_score(fitted: Fitted, plan: _Plan, folder: RunFolder) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.errors import RunError
+from hyperadapters.tables.frames import column_of, columns_of
 
 FORMAT = 1
 PACKAGES = ("hyperadapters", "torch", "transformers", "peft", "accelerate", "numpy", "pandas")
@@ -69,12 +70,12 @@ def versions() -> dict[str, str]:
 def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
     """Size and SHA-256 of ratings with their splits, independent of attribute columns."""
     columns = ["text_id", "text", "text_pair", "annotator", "label", "split"]
-    used = frame[[name for name in columns if name in frame]].astype("str")
-    hashed = pd.util.hash_pandas_object(used, index=False).to_numpy()
+    used = columns_of(frame, [name for name in columns if name in frame]).astype("str")
+    content = used.to_csv(index=False).encode()
     return {
         "rows": len(frame),
-        "texts": int(frame["text_id"].nunique()),
-        "annotators": int(frame["annotator"].nunique()),
+        "texts": len(column_of(frame, "text_id").unique()),
+        "annotators": len(column_of(frame, "annotator").unique()),
         "rows_by_split": {str(k): int(v) for k, v in frame["split"].value_counts().items()},
-        "sha256": hashlib.sha256(hashed.tobytes()).hexdigest(),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }

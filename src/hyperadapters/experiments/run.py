@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 import pandas as pd
+from safetensors import SafetensorError
 
 from hyperadapters.baselines import mode_from_dict
 from hyperadapters.conditions import Vocabulary
@@ -16,6 +17,14 @@ from hyperadapters.inference import ALL, Fitted, predict, rows_for
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.tables import read_predictions, read_scores
+from hyperadapters.tables.frames import column_of
+
+
+_DAMAGE = (
+    *(OSError, SafetensorError, ValueError, RuntimeError),
+    *(AttributeError, KeyError, TypeError),
+)
+"""What reading a file of another content than expected ends in."""
 
 
 class Run:
@@ -100,17 +109,14 @@ class Run:
             ConditionError: An id in the list is unknown to the run.
             DataError: There is no text, a text is empty, or a label is not one of the run's.
         """
-        table = texts if isinstance(texts, pd.DataFrame) else _as_table(texts)
-        if "text_id" not in table:
-            table = with_text_ids(table)
-        rows = rows_for(table, annotators, self.vocabulary)
+        rows = rows_for(with_text_ids(_as_table(texts)), annotators, self.vocabulary)
         return predict(self.fitted, rows, seed=self.record.seed)
 
     def _load(self) -> Fitted:
         method = find_method(self.record.method)
-        if method.kind == "counting":
-            return mode_from_dict(read_json(self.folder.counts))
         try:
+            if method.kind == "counting":
+                return mode_from_dict(read_json(self.folder.counts))
             return AnnotatorClassifier.load(
                 self.folder.path,
                 method,
@@ -119,10 +125,10 @@ class Run:
                 self.labels,
                 self.vocabulary,
             )
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
+        except _DAMAGE as error:
             if isinstance(error, ConfigError):
                 raise
-            first = str(error).strip().splitlines()[0]
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RunError(f"{self.folder.path} cannot be loaded: {first}") from error
 
 
@@ -135,12 +141,17 @@ def load(path: str | PathLike[str]) -> Run:
     return Run.open(path)
 
 
-def _as_table(texts: Sequence[str]) -> pd.DataFrame:
-    if isinstance(texts, str):
-        texts = [texts]
-    if not len(texts):
+def _as_table(texts: Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(texts, pd.DataFrame):
+        texts = pd.DataFrame({"text": [texts] if isinstance(texts, str) else list(texts)})
+    if "text" not in texts:
+        raise DataError("texts", ["there is no column 'text'"])
+    values = column_of(texts, "text").tolist()
+    if not values:
         raise DataError("texts", ["there is no text"])
-    empty = [i + 1 for i, text in enumerate(texts) if not isinstance(text, str) or not text.strip()]
+    empty = [
+        i + 1 for i, text in enumerate(values) if not isinstance(text, str) or not text.strip()
+    ]
     if empty:
         raise DataError("texts", [f"text {empty[0]} is empty or not a string"])
-    return pd.DataFrame({"text": list(texts)})
+    return texts

@@ -145,13 +145,14 @@ class AdapterNetwork(nn.Module):
         if not self.encoders:
             count = next(iter(distinct.values())).shape[0]
             return next(self.parameters()).new_zeros(count, 0)
-        # The order of the declaration, not that of the call, fixes what stands where.
+        # The order of the specification, not that of the call, fixes what stands where.
         z = torch.cat([encoder(distinct[name]) for name, encoder in self.encoders.items()], dim=1)
         if self.training and self.spec.condition_noise:
             z = z + self.spec.condition_noise * torch.randn_like(z)
         if self.training and self.spec.condition_dropout:
             kept = torch.rand(z.shape[0], 1, device=z.device) >= self.spec.condition_dropout
-            z = z * kept
+            nobody = torch.cat([encoder.population() for encoder in self._lookups.values()], dim=1)
+            z = torch.where(kept, z, nobody)
         return z
 
     def _distinct(

@@ -6,6 +6,7 @@ import pandas as pd
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.methods import AnnotatorClassifier
 from hyperadapters.tables import predictions_frame
+from hyperadapters.tables.frames import column_of
 
 Fitted = AnnotatorClassifier | GlobalMode | AnnotatorMode
 """Whatever a method leaves behind after fitting."""
@@ -31,12 +32,12 @@ def predict(fitted: Fitted, rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFram
     with fitted.states_of(examples):
         probabilities = fitted.probabilities(examples)
     return predictions_frame(
-        rows["text_id"],
-        rows["annotator"],
+        column_of(rows, "text_id"),
+        column_of(rows, "annotator"),
         probabilities,
         fitted.labels,
-        label=rows["label"] if "label" in rows else None,
-        split=rows["split"] if "split" in rows else "test",
+        label=column_of(rows, "label") if "label" in rows else None,
+        split=column_of(rows, "split") if "split" in rows else "test",
         method=fitted.method.name,
         seed=seed,
         source=np.where(examples.annotators >= 0, "known", "population"),

@@ -6,6 +6,7 @@ import pandas as pd
 
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.errors import ConfigError
+from hyperadapters.tables.frames import columns_of
 
 ROWS = "rows"
 ALL = "all"
@@ -49,6 +50,7 @@ def rows_for(
     distinct = texts.drop_duplicates("text_id")[columns]
     crossed = distinct.merge(pd.DataFrame({"annotator": names}), how="cross")
     if {"annotator", "label"} <= set(texts):
-        known = texts[["text_id", "annotator", "label"]].drop_duplicates(["text_id", "annotator"])
-        crossed = crossed.merge(known, on=["text_id", "annotator"], how="left")
+        pair = ["text_id", "annotator"]
+        known = columns_of(texts, [*pair, "label"]).drop_duplicates(subset=pair)
+        crossed = crossed.merge(known, on=pair, how="left")
     return crossed

@@ -8,6 +8,7 @@ import pandas as pd
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
 from hyperadapters.labels import LabelSpace
+from hyperadapters.tables.frames import column_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Examples:
         group = frame.groupby(columns, sort=False, dropna=False)
         distinct = frame.loc[~frame.duplicated(columns), columns]
         pairs = distinct["text_pair"].tolist() if "text_pair" in distinct else None
-        known = labels.encode(frame["label"]) if "label" in frame else None
+        known = labels.encode(column_of(frame, "label")) if "label" in frame else None
         return cls(
             text_of_row=group.ngroup().to_numpy(np.int64),
             annotators=vocabulary.indices(frame["annotator"]),

@@ -32,7 +32,7 @@ class Settings:
     site_width: int = _setting(64, "width of the vector of a site")
     hidden_width: int = _setting(128, "width of the hypernetwork's hidden layer")
     hypernetwork_dropout: float = _setting(0.0, "dropout inside the hypernetwork (hyperlora-paper)")
-    generate_a: bool = _setting(True, "whether the deviation concerns A and B, or B alone")
+    generate_a: bool = _setting(False, "whether the deviation concerns A and B, or B alone")
     taste_rank: int = _setting(16, "rank of what an annotator adds to the head (hyperlora)")
     condition_noise: float = _setting(0.3, "noise on annotators' vectors in training (std. dev.)")
     condition_dropout: float = _setting(
@@ -43,7 +43,7 @@ class Settings:
     )
     head_dropout: float = _setting(0.2, "dropout inside the classification head")
     shrinkage: float = _setting(
-        0.2, "weight of the squared norm of an annotator's vector, once per annotator and epoch"
+        0.3, "weight of the squared norm of an annotator's vector, once per annotator and epoch"
     )
     epochs: int = _setting(5, "passes over the training rows, at most")
     shared_epochs: int = _setting(
@@ -102,7 +102,7 @@ class Settings:
                 continue
             try:
                 parsed[name] = _parse(hints[name], value)
-            except ValueError:
+            except (TypeError, ValueError):
                 problems.append(f"{name} must be {_WANTED[hints[name]]}, got {value!r}")
         if problems:
             raise ConfigError("; ".join(problems))

@@ -44,7 +44,7 @@ class TextStates:
             distinct, row = np.unique(texts, return_inverse=True)
             inputs = self._tokens.batch(distinct)
             rows = torch.from_numpy(row)
-            states = self._trunk.states(inputs).index_select(0, rows)
+            states = self._trunk.states(inputs).cpu().index_select(0, rows)
             return {
                 "inputs_embeds": states,
                 "attention_mask": inputs["attention_mask"].index_select(0, rows),
@@ -63,7 +63,7 @@ class TextStates:
         kept: list[Tensor] = [torch.empty(0)] * len(lengths)
         for texts in _by_length(lengths):
             inputs = self._tokens.batch(texts)
-            states = self._trunk.states(inputs)
+            states = self._trunk.states(inputs).cpu()
             for i, state, mask in zip(texts, states, inputs["attention_mask"].bool(), strict=True):
                 kept[i] = state[mask].clone()
         return kept

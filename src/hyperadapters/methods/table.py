@@ -45,7 +45,7 @@ _SHARED = {"lora_source": "learned", "shift": False}
 _TABLE = (
     Method(
         "hyperlora",
-        "shared LoRA + a deviation written for each annotator, with shift and bias of the head",
+        "shared LoRA + a deviation of LoRA and head written for each annotator",
         weights={"lora_source": "centred", "bias_source": "generated", "shift": True},
     ),
     Method(
@@ -86,6 +86,7 @@ _TABLE = (
     Method(
         "intercept",
         "one shared LoRA + one learned logit bias for each annotator",
+        defaults={"shrinkage": 0.1},
         weights={**_SHARED, "bias_source": "per-condition"},
     ),
     Method("global-mode", "the most frequent label of all", kind="counting"),

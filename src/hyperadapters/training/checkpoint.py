@@ -91,14 +91,14 @@ class Checkpoint:
                 header = file.metadata()
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             position = Position(**json.loads(header["position"]))
+            random = tensors.pop("random")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}); train anew") from error
         parts: dict[str, dict[str, Tensor]] = {"current": {}, "best": {}, "optimizer": {}}
         for key, tensor in tensors.items():
             prefix, _, name = key.partition("/")
-            if prefix in parts:
-                parts[prefix][name] = tensor
-        return cls(position, random=tensors["random"], **parts)
+            parts[prefix][name] = tensor
+        return cls(position, random=random, **parts)
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 
 from hyperadapters.data.batches import RowBatch, training_batches
+from hyperadapters.errors import RunError
 from hyperadapters.hypernetworks import CentredHypernetwork
 from hyperadapters.methods import AnnotatorClassifier, Examples
 from hyperadapters.training.checkpoint import (
@@ -64,8 +65,9 @@ class Trainer:
         self.accelerator = Accelerator()
         self.model = self.accelerator.prepare_model(classifier.model)
         network = classifier.network
-        centred = isinstance(network.hypernetwork, CentredHypernetwork)
-        self._hypernetwork = network.hypernetwork if centred else None
+        hypernetwork = network.hypernetwork
+        centred = isinstance(hypernetwork, CentredHypernetwork)
+        self._hypernetwork = hypernetwork if centred else None
         staged = self._hypernetwork is not None and classifier.method.is_staged
         # At least half of the epochs train what the method is about.
         self.shared_epochs = (
@@ -84,7 +86,9 @@ class Trainer:
             Where training ended, with the best evaluation.
 
         Raises:
-            KeyboardInterrupt: As it came, after a checkpoint was written.
+            RunError: Training diverged.
+            KeyboardInterrupt: As it came. It may come in the middle of a step, when nothing fits
+                together, so that the last checkpoint is where training can go on.
         """
         torch.manual_seed(self.seed)
         settings = self.settings
@@ -93,13 +97,12 @@ class Trainer:
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         if checkpoint is not None:
             self._restore(checkpoint, optimizer)
+        self._shorten_log()
         with self.classifier.states_of(self.train), self.classifier.states_of(self.dev):
-            try:
-                while self.position.epoch < settings.epochs and not self._is_over():
-                    self._epoch(optimizer)
-            except KeyboardInterrupt:
-                self._save(optimizer)
-                raise
+            while self.position.epoch < settings.epochs and not self._is_over():
+                self._epoch(optimizer)
+        if not self.best:
+            raise RunError("training diverged: dev nll is not a number; lower the learning rates")
         load_trainable(self.model, self.best)
         return self.position
 
@@ -108,7 +111,9 @@ class Trainer:
         load_trainable(self.model, checkpoint.current)
         load_optimizer(optimizer, checkpoint.optimizer)
         torch.set_rng_state(checkpoint.random)
-        # Lines that were logged after the checkpoint are about to be written again.
+
+    def _shorten_log(self) -> None:
+        """Lines that were logged after the checkpoint are about to be written again."""
         path = self.folder / LOG
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()[: self.position.evaluations]

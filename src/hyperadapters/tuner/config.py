@@ -85,10 +85,11 @@ class HyperAdapterConfig(PeftConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PEFT_TYPE  # pyright: ignore[reportAttributeAccessIssue]
-        # The condition declarations are kept as plain dictionaries: PEFT writes them as JSON.
+        # The condition declarations are kept as plain dictionaries, sorted: PEFT writes them as
+        # JSON with sorted keys, and their order decides which part of the vector is whose.
         self.conditions = {
             name: value.to_dict() if isinstance(value, Lookup) else dict(value)
-            for name, value in self.conditions.items()
+            for name, value in sorted(self.conditions.items())
         }
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)
@@ -110,6 +111,9 @@ class HyperAdapterConfig(PeftConfig):
         for name in ("condition_width", "site_width", "hidden_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("taste_rank", "condition_noise"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.lora_source not in ("centred", "two-tower", "learned"):
             raise ConfigError(
                 f"lora_source must be 'centred', 'two-tower' or 'learned', got {self.lora_source!r}"

@@ -14,14 +14,24 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from hyperadapters.errors import ConfigError
 from hyperadapters.tuner.conditioning import ATTRIBUTE, Conditioning
 
 ENTRY_POINTS = ("forward", "generate")
 
 
 def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) -> None:
-    """Make `forward` and `generate` of this instance take the conditions `names`."""
+    """Make `forward` and `generate` of this instance take the conditions `names`.
+
+    Raises:
+        ConfigError: The model has an argument of that name itself and would not get it any more.
+    """
     uninstall(model)
+    if taken := sorted(set(names) & set(inspect.signature(model.forward).parameters)):
+        raise ConfigError(
+            f"a condition cannot be called {', '.join(taken)}: {type(model).__name__}.forward has "
+            "an argument of that name"
+        )
     model.__dict__[ATTRIBUTE] = conditioning
     for entry_point in ENTRY_POINTS:
         original = getattr(model, entry_point, None)
@@ -53,9 +63,8 @@ def _wrap(original: Callable[..., Any], names: Sequence[str]) -> Callable[..., A
 
 def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Signature:
     parameters = list(inspect.signature(function).parameters.values())
-    own = {parameter.name for parameter in parameters}
     keyword = inspect.Parameter.KEYWORD_ONLY
-    added = [inspect.Parameter(name, keyword, default=None) for name in names if name not in own]
+    added = [inspect.Parameter(name, keyword, default=None) for name in names]
     if parameters and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
         return inspect.Signature([*parameters[:-1], *added, parameters[-1]])
     return inspect.Signature([*parameters, *added])

@@ -68,8 +68,11 @@ class HyperAdapterModel(BaseTuner):
         spec = config.network_spec(width, n_labels if head else None)
         network = build_network(spec, self._sites[adapter_name])
         base = next(model.parameters())
-        # The network works in float32 even beside a half-precision backbone.
-        self.hyperadapter_network[adapter_name] = network.to(base.device).train(model.training)
+        # The network works in float32 even beside a half-precision backbone. With PEFT's
+        # low_cpu_mem_usage it is on the meta device until the stored weights take its place.
+        if not next(network.parameters()).is_meta:
+            network.to(base.device)
+        self.hyperadapter_network[adapter_name] = network.train(model.training)
         network.requires_grad_(not config.inference_mode and adapter_name in self.active_adapters)
         configs: list[Any] = list(self.peft_config.values())
         names = {name for other in configs for name in other.conditions}
@@ -85,12 +88,12 @@ class HyperAdapterModel(BaseTuner):
         Raises:
             SiteError: No module matches `target_modules`.
         """
+        config: Any = self.peft_config[adapter_name]  # PEFT takes it away when it fails
         try:
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except ValueError as error:
             if isinstance(error, ConfigError | SiteError) or self._sites[adapter_name]:
                 raise
-            config: Any = self.peft_config[adapter_name]
             raise SiteError(_no_match(model, config.target_modules)) from error
         if self._head is not None:
             self._head.place(model)
@@ -131,10 +134,14 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
 
     Raises:
         ConditionError: The model has no hyperadapter.
+        ConfigError: It has none of that name.
     """
     tuner = conditioning_of(model).tuner
     name = adapter_name or tuner.active_adapters[0]
-    network = tuner.hyperadapter_network[name]
+    networks = tuner.hyperadapter_network
+    if name not in networks:
+        raise ConfigError(f"no adapter {name!r}; the model has {', '.join(sorted(networks))}")
+    network = networks[name]
     if not isinstance(network, AdapterNetwork):
         raise TypeError(f"adapter {name!r} holds a {type(network).__name__}")
     return network
