@@ -32,7 +32,7 @@ DATASETS = {
     "md_agreement": (0,),
 }
 # The published recipe trains for 20 epochs at all layers: more than two cores can do for all sets.
-BUDGET = {"hyperlora-paper": {"epochs": 3}}
+BUDGET = {"hyperlora-paper": {"epochs": 2}}
 METRICS = {
     "nll": ("nll ↓", 3),
     "accuracy": ("accuracy", 3),
@@ -52,6 +52,7 @@ class Cell:
 
     @property
     def name(self) -> str:
+        """Its folder below --runs."""
         return f"{self.dataset}/{self.method}-{self.seed}"
 
 
@@ -171,7 +172,9 @@ def main() -> None:
         json.dumps({"command": COMMAND, "hardware": hardware(), "runs": results}, indent=1) + "\n"
     )
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    head = f"<!-- made by: {COMMAND} -->\n\nOn {hardware()}; mean ± standard deviation over seeds.\n"
+    head = (
+        f"<!-- made by: {COMMAND} -->\n\nOn {hardware()}; mean ± standard deviation over seeds.\n"
+    )
     TABLE.write_text(head + table(results))
     print(f"{len(results)} runs in {TABLE}")
 

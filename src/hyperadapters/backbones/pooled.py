@@ -58,7 +58,7 @@ class MeanPooledClassifier(BertPreTrainedModel):
         labels: Int[Tensor, " rows"] | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutput:
-        """Logits of shape ``(rows, n_labels)``, and the mean cross-entropy where labels are given."""
+        """Logits of shape ``(rows, n_labels)``; the mean cross-entropy where there are labels."""
         states = self.bert(
             input_ids=input_ids,
             attention_mask=attention_mask,

@@ -45,21 +45,23 @@ def _show(result: Any, folder: Path) -> None:
 
     console = Console(highlight=False)
     console.print(
-        "\n[bold]SIMULATED DATA[/bold]: 720 comments written for this demo, rated by 40 invented "
-        "people whose rules are known.\nNothing here says how well the method does on real people."
+        "\n[bold]SIMULATED DATA[/bold]: 720 comments written for this demo, rated by 40 invented\n"
+        "people whose rules are known. It shows that the method works, not how well it\n"
+        "would do on real people."
     )
     console.print(_score_table(result))
     ours, best_other = _recoveries(result)
     console.print(
-        f"[bold]Perspectives recovered: {ours:.2f}[/bold] (correlation of each person's predicted "
-        "deviation from the average\nwith the true one, test texts × 40 people; 1 is perfect, "
-        f"0 treats all people alike; next best method {best_other:.2f})\n"
+        f"[bold]Perspectives recovered: {ours:.2f}[/bold] (next best method: {best_other:.2f}). "
+        "This is the correlation\nof how far each person is predicted to be from the average with "
+        "how far they\nreally are, over held-out comments and 40 people: 1 is perfect, 0 treats all "
+        "alike.\n"
     )
     _show_texts(result.texts, console)
     console.print(
-        f"\nRuns are in {folder}. Next:\n"
-        f"  hyperadapters predict {folder}/hyperlora --input comments.csv --output out.csv "
-        "--annotators all",
+        f"The runs are in {folder}. Next, your own comments (a column text):\n"
+        f"  hyperadapters predict {folder}/hyperlora --input comments.csv \\\n"
+        "    --output predictions.csv --annotators all",
         soft_wrap=True,
     )
 
@@ -83,10 +85,10 @@ def _score_table(result: Any) -> Any:
     headings = {
         "accuracy": "accuracy",
         "macro_f1": "macro-F1",
-        "annotator_macro_f1": "annotator\nmacro-F1",
+        "annotator_macro_f1": "per person",
         "nll": "nll ↓",
-        "minority_accuracy": "minority\naccuracy",
-        "correlation": "perspectives\nrecovered",
+        "minority_accuracy": "minority",
+        "correlation": "recovered",
     }
     values = result.scores.join(result.recovery)
     for heading in headings.values():
@@ -97,15 +99,16 @@ def _score_table(result: Any) -> Any:
 
 
 def _show_texts(texts: Any, console: Any) -> None:
-    console.print("Three held-out comments, three people: probability of [bold]toxic[/bold]\n")
+    import textwrap
+
+    console.print("Three held-out comments, three people: how probable is [bold]toxic[/bold]?\n")
     for text, rows in texts.groupby("text", sort=False):
-        console.print(f"  “{text}”", markup=False)
+        console.print(textwrap.fill(f"“{text}”", 76, initial_indent="  "), markup=False)
         for row in rows.itertuples():
-            mark = "toxic" if row.predicted > 0.5 else "fine"
             filled = round(row.predicted * 20)
             console.print(
-                f"    {row.annotator:<10} {row.kind:<16} {'█' * filled}{'·' * (20 - filled)} "
-                f"{row.predicted:.2f} {mark:<5}  (by the rule {row.true:.2f})",
+                f"    {row.annotator:<9} {row.kind:<15} {'█' * filled}{'·' * (20 - filled)} "
+                f"{row.predicted:.2f}  by the rule {row.true:.2f}",
                 markup=False,
             )
         console.print()

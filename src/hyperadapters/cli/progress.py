@@ -76,7 +76,9 @@ class PlainProgress(Listener):
     """Lines with loss and time left, not more than two a minute, and every evaluation."""
 
     def __init__(self) -> None:
-        self._started = self._shown = time.monotonic()
+        self._started: float | None = None
+        self._shown = 0.0
+        self._first = 0
 
     def message(self, text: str) -> None:
         """Print a line."""
@@ -85,9 +87,12 @@ class PlainProgress(Listener):
     def step(self, step: Step) -> None:
         """Print a line if the last one is long ago."""
         now = time.monotonic()
+        if self._started is None:
+            # The first step is over: what came before it, such as reading texts, is not counted.
+            self._started, self._shown, self._first = now, now, step.step
         if now - self._shown >= SECONDS_BETWEEN_LINES:
             self._shown = now
-            left = (now - self._started) / step.step * (step.n_steps - step.step)
+            left = (now - self._started) / (step.step - self._first) * (step.n_steps - step.step)
             self.message(
                 f"epoch {step.epoch}, step {step.step} of at most {step.n_steps}: "
                 f"loss {step.loss:.4f}, {left / 60:.1f} minutes left at most"

@@ -1,7 +1,6 @@
 """What a run folder holds, and how its small files are read and written."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +95,7 @@ def write_json(path: Path, data: Any) -> None:
     """Write JSON, replacing what was there in one step."""
     part = path.with_name(path.name + ".tmp")
     part.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -19,7 +19,6 @@ from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.tables import read_predictions, read_scores
 from hyperadapters.tables.frames import column_of
 
-
 _DAMAGE = (
     *(OSError, SafetensorError, ValueError, RuntimeError),
     *(AttributeError, KeyError, TypeError),

@@ -5,7 +5,6 @@ while writing leaves the previous state.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class Checkpoint:
         header = {"position": json.dumps(asdict(self.position))}
         part = folder / (NAME + ".tmp")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, header)
-        os.replace(part, folder / NAME)
+        part.replace(folder / NAME)
 
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint | None":

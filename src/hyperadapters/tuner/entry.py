@@ -19,6 +19,10 @@ from hyperadapters.tuner.conditioning import ATTRIBUTE, Conditioning
 
 ENTRY_POINTS = ("forward", "generate")
 
+# Instance attribute with the entry points that the instance had of its own, such as those that
+# Accelerate puts there for a model that is spread over devices.
+OWN = "_hyperadapters_own"
+
 
 def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) -> None:
     """Make `forward` and `generate` of this instance take the conditions `names`.
@@ -32,11 +36,12 @@ def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) 
             f"a condition cannot be called {', '.join(taken)}: {type(model).__name__}.forward has "
             "an argument of that name"
         )
-    model.__dict__[ATTRIBUTE] = conditioning
+    state = model.__dict__
+    state[ATTRIBUTE] = conditioning
+    state[OWN] = {name: state[name] for name in ENTRY_POINTS if name in state}
     for entry_point in ENTRY_POINTS:
-        original = getattr(model, entry_point, None)
-        if original is not None:
-            model.__dict__[entry_point] = types.MethodType(_wrap(original, names), model)
+        if hasattr(model, entry_point):
+            state[entry_point] = types.MethodType(_wrap(model, entry_point, names), model)
 
 
 def uninstall(model: nn.Module) -> None:
@@ -44,18 +49,20 @@ def uninstall(model: nn.Module) -> None:
     if model.__dict__.pop(ATTRIBUTE, None) is not None:
         for entry_point in ENTRY_POINTS:
             model.__dict__.pop(entry_point, None)
+        model.__dict__.update(model.__dict__.pop(OWN))
 
 
-def _wrap(original: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
-    function = original.__func__  # pyright: ignore[reportFunctionMemberAccess]
+def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[..., Any]:
+    function = getattr(type(model), entry_point)
 
     @functools.wraps(function)
     def entry(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        # The conditioning is looked up on the instance so that a deep copy finds its own.
+        # Both are looked up on the instance so that a deep copy finds its own.
         conditioning: Conditioning = self.__dict__[ATTRIBUTE]
+        original = self.__dict__[OWN].get(entry_point) or functools.partial(function, self)
         conditions = {name: kwargs.pop(name, None) for name in names}
         with conditioning.applied(conditions, _batch_rows(args, kwargs)):
-            return function(self, *args, **kwargs)
+            return original(*args, **kwargs)
 
     entry.__signature__ = _signature(function, names)  # pyright: ignore[reportAttributeAccessIssue]
     return entry

@@ -30,14 +30,6 @@ class HyperAdapterModel(BaseTuner):
     # The network is shared by all layers and lives on the tuner, so PEFT must keep the tuner.
     uses_shared_state = True
 
-    def _pre_injection_hook(self, model: nn.Module, config: Any, adapter_name: str) -> None:
-        if not hasattr(self, "hyperadapter_network"):
-            self.hyperadapter_network = nn.ModuleDict()
-            self.conditioning = Conditioning(self)
-            self._sites: dict[str, list[Site]] = {}
-            self._head: HeadHooks | None = None
-        self._sites[adapter_name] = []
-
     def _create_and_replace(
         self,
         peft_config: HyperAdapterConfig,
@@ -61,42 +53,52 @@ class HyperAdapterModel(BaseTuner):
         layer.set_adapter(self.active_adapters)
         sites.append(site)
 
-    def _post_injection_hook(self, model: nn.Module, config: Any, adapter_name: str) -> None:
+    def inject_adapter(
+        self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """As PEFT's, with the network of the adapter; PEFT calls it for every adapter.
+
+        Raises:
+            SiteError: No module matches `target_modules` (names those that come near), or one that
+                does is not linear.
+            ConfigError: The configuration does not fit the model.
+        """
+        if not hasattr(self, "hyperadapter_network"):
+            self.hyperadapter_network = nn.ModuleDict()
+            self.conditioning = Conditioning(self)
+            self._sites: dict[str, list[Site]] = {}
+            self._head: HeadHooks | None = None
+        sites = self._sites[adapter_name] = []
+        config: Any = self.peft_config[adapter_name]
+        try:
+            super().inject_adapter(model, adapter_name, *args, **kwargs)
+        except ValueError as error:
+            if isinstance(error, ConfigError | SiteError) or sites:
+                raise
+            raise SiteError(_no_match(model, config.target_modules)) from error
+        self._add_network(model, adapter_name, config)
+
+    def _add_network(self, model: nn.Module, adapter_name: str, config: Any) -> None:
         head = find_head(model) if config.task_type == "SEQ_CLS" else None
         n_labels = getattr(getattr(model, "config", None), "num_labels", None)
         width = head_input_width(model.get_submodule(head)) if head else None
         spec = config.network_spec(width, n_labels if head else None)
         network = build_network(spec, self._sites[adapter_name])
-        base = next(model.parameters())
         # The network works in float32 even beside a half-precision backbone. With PEFT's
         # low_cpu_mem_usage it is on the meta device until the stored weights take its place.
         if not next(network.parameters()).is_meta:
-            network.to(base.device)
+            network.to(next(model.parameters()).device)
         self.hyperadapter_network[adapter_name] = network.train(model.training)
         network.requires_grad_(not config.inference_mode and adapter_name in self.active_adapters)
-        configs: list[Any] = list(self.peft_config.values())
-        names = {name for other in configs for name in other.conditions}
-        install(model, self.conditioning, sorted(names))
+        self._install(model)
         if head and self._head is None:
             self._head = HeadHooks(model, head, self.conditioning)
-
-    def inject_adapter(
-        self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """As PEFT's, but targets that match nothing are answered with the names that come near.
-
-        Raises:
-            SiteError: No module matches `target_modules`.
-        """
-        config: Any = self.peft_config[adapter_name]  # PEFT takes it away when it fails
-        try:
-            super().inject_adapter(model, adapter_name, *args, **kwargs)
-        except ValueError as error:
-            if isinstance(error, ConfigError | SiteError) or self._sites[adapter_name]:
-                raise
-            raise SiteError(_no_match(model, config.target_modules)) from error
-        if self._head is not None:
+        elif self._head is not None:
             self._head.place(model)
+
+    def _install(self, model: nn.Module) -> None:
+        configs: list[Any] = list(self.peft_config.values())
+        install(model, self.conditioning, sorted({n for c in configs for n in c.conditions}))
 
     def _enable_adapter_layers(self, enabled: bool = True) -> None:
         super()._enable_adapter_layers(enabled)
@@ -105,14 +107,21 @@ class HyperAdapterModel(BaseTuner):
     def set_adapter(self, adapter_name: str | list[str], inference_mode: bool = False) -> None:
         """Make adapters active; as in PEFT, exactly these are trainable afterwards."""
         super().set_adapter(adapter_name, inference_mode=inference_mode)
+        self._train_active(not inference_mode)
+
+    def _train_active(self, trainable: bool) -> None:
         for name, network in self.hyperadapter_network.items():
-            network.requires_grad_(name in self.active_adapters and not inference_mode)
+            network.requires_grad_(trainable and name in self.active_adapters)
 
     def delete_adapter(self, adapter_name: str) -> None:
-        """Remove an adapter and its network."""
+        """Remove an adapter and its network; if it was active, another one takes its place."""
+        was_active = adapter_name in self.active_adapters
         super().delete_adapter(adapter_name)
         del self.hyperadapter_network[adapter_name]
         del self._sites[adapter_name]
+        if was_active:
+            self._train_active(True)
+        self._install(self.model)
 
     def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
         if merge:
@@ -148,9 +157,13 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
 
 
 def _no_match(model: nn.Module, targets: Any) -> str:
-    endings = sorted(
-        {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+    # Where PEFT has wrapped a module already, the name that counts is that of the wrapper.
+    paths = (
+        name.removesuffix(".base_layer").removesuffix(".original_module")
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and ".modules_to_save." not in name
     )
+    endings = sorted({path.rsplit(".", 1)[-1] for path in paths})
     if targets is None:
         family = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
         return (

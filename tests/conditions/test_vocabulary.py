@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperadapters.conditions import POPULATION, Vocabulary
+from hyperadapters.errors import ConditionError
+
+NAMES = st.lists(st.text(max_size=5), max_size=12)
+
+
+def test_names_are_sorted_and_counted_once():
+    vocabulary = Vocabulary.of(["w9", "w10", "w9", "a"])
+    assert vocabulary.names == ("a", "w10", "w9")
+    assert len(vocabulary) == 3
+    assert "w9" in vocabulary and "w1" not in vocabulary
+
+
+@given(NAMES, st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_matter(names, random):
+    shuffled = list(names)
+    random.shuffle(shuffled)
+    assert Vocabulary.of(names) == Vocabulary.of(shuffled)
+
+
+@given(NAMES)
+def test_names_survive_indices_and_json(names):
+    vocabulary = Vocabulary.of(names)
+    indices = vocabulary.indices(names, strict=True)
+    assert indices.dtype == np.int64 and indices.shape == (len(names),)
+    assert [vocabulary.names[index] for index in indices] == names
+    assert Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+
+
+def test_a_stored_vocabulary_keeps_its_order():
+    stored = Vocabulary.from_dict({"names": ["b", "a"]})
+    np.testing.assert_array_equal(stored.indices(["a", "b"]), [1, 0])
+
+
+def test_unknown_names_are_the_population():
+    indices = Vocabulary.of(["a", "b"]).indices(["b", "new", "a"])
+    np.testing.assert_array_equal(indices, [1, POPULATION, 0])
+
+
+def test_strict_names_what_is_unknown_and_what_is_known():
+    known = Vocabulary.of(["a", "b", "c", "d"])
+    with pytest.raises(ConditionError, match=r"^unknown: x, y; .* 4 names, such as a, b, c$"):
+        known.indices(["y", "a", "x", "y"], strict=True)
+    with pytest.raises(ConditionError, match=r"unknown: 0, 1, 2, 3, 4, \.\.\.;"):
+        known.indices(map(str, range(9)), strict=True)
+
+
+def test_a_name_twice_is_refused():
+    with pytest.raises(ConditionError, match="a name occurs twice"):
+        Vocabulary(("a", "b", "a"))
