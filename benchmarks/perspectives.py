@@ -4,7 +4,7 @@
 
 Every run lies in its own folder under --runs and is kept; a run that was stopped is resumed. The
 scores of all finished runs go to benchmarks/results/perspectives.json, the table to
-docs/tables/perspectives.md. `--only DATASET` and `--method M` run a part; `--table` runs nothing.
+docs/tables/perspectives.md and, between its markers, into README.md. `--only DATASET` and `--method M` run a part; `--table` runs nothing.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import pandas as pd
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "perspectives.json"
 TABLE = HERE.parent / "docs" / "tables" / "perspectives.md"
+README = HERE.parent / "README.md"
+MARKERS = ("<!-- table: perspectives -->\n", "<!-- end of table -->")
 COMMAND = "python benchmarks/perspectives.py --data ../shared/data/perspectives"
 
 METHODS = (
@@ -32,7 +34,9 @@ DATASETS = {
     "md_agreement": (0,),
 }
 # The published recipe trains for 20 epochs at all layers: more than two cores can do for all sets.
-BUDGET = {"hyperlora-paper": {"epochs": 2}}
+BUDGET = {
+    "hyperlora-paper": {"epochs": 2, "evaluations_per_epoch": 1, "precision": "bfloat16"},
+}
 METRICS = {
     "nll": ("nll ↓", 3),
     "accuracy": ("accuracy", 3),
@@ -142,6 +146,15 @@ def table(results: list[dict[str, object]]) -> str:
 def _value(values: pd.Series, digits: int) -> str:
     text = f"{values.mean():.{digits}f}"
     return text if len(values) < 2 else f"{text} ± {values.std(ddof=1):.{digits}f}"
+
+
+def put_into_readme(text: str) -> None:
+    """Replace what stands between the markers."""
+    readme = README.read_text()
+    before, _, rest = readme.partition(MARKERS[0])
+    _, end, after = rest.partition(MARKERS[1])
+    if end:
+        README.write_text(before + MARKERS[0] + "\n" + text + "\n" + end + after)
 
 
 def hardware() -> str:

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Tiny models gain nothing from threads, and lose much where other processes want the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -107,3 +109,24 @@ def _two_kinds(n_texts: int = 60, per_text: int = 6, seed: int = 0) -> pd.DataFr
 def two_kinds() -> pd.DataFrame:
     """Ratings that need text and annotator together; see `_two_kinds`. Do not change it."""
     return _two_kinds()
+
+
+@pytest.fixture(scope="session")
+def quick() -> dict[str, float | bool]:
+    """Settings of a run of two epochs (one shared, one with deviations) that takes a second."""
+    return {
+        **{"epochs": 2, "shared_epochs": 1, "batch_size": 32, "r": 2, "taste_rank": 2},
+        **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "adapted_layers": 2},
+        **{"deviating_layers": 1, "learning_rate": 1e-2, "condition_learning_rate": 5e-2},
+        **{"max_length": 32, "eval_batch_size": 50, "patience": 5, "evaluations_per_epoch": 1},
+    }
+
+
+@pytest.fixture(scope="session")
+def quick_run(tmp_path_factory, tiny_bert, two_kinds, quick) -> Path:
+    """Folder of a finished run of `hyperlora` on `two_kinds`. Copy it before you change it."""
+    from hyperadapters.experiments import fit
+
+    folder = tmp_path_factory.mktemp("runs") / "quick"
+    fit(two_kinds, output=folder, backbone=tiny_bert, **quick)
+    return folder

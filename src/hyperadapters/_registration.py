@@ -4,6 +4,7 @@
 not, at the end of the import of PEFT, whoever causes it.
 """
 
+import importlib
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -21,9 +22,10 @@ def register_with_peft() -> None:
 
 
 def _register() -> None:
-    from hyperadapters.tuner import register
-
-    register()
+    # The tuner registers at the end of its own import. Where that import is what loads PEFT, it is
+    # under way and must not be entered again.
+    if "hyperadapters.tuner" not in sys.modules:
+        importlib.import_module("hyperadapters.tuner")
 
 
 class _PeftFinder(MetaPathFinder):

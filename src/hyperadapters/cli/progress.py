@@ -87,10 +87,10 @@ class PlainProgress(Listener):
     def step(self, step: Step) -> None:
         """Print a line if the last one is long ago."""
         now = time.monotonic()
-        if self._started is None:
-            # The first step is over: what came before it, such as reading texts, is not counted.
+        if self._started is None or step.step <= self._first:
+            # A training begins; what came before its first step, such as reading, is not counted.
             self._started, self._shown, self._first = now, now, step.step
-        if now - self._shown >= SECONDS_BETWEEN_LINES:
+        elif now - self._shown >= SECONDS_BETWEEN_LINES:
             self._shown = now
             left = (now - self._started) / (step.step - self._first) * (step.n_steps - step.step)
             self.message(

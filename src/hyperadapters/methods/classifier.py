@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ class AnnotatorClassifier:
         self.vocabulary = vocabulary
         depth = _first_adapted_layer(backbone.model, settings)
         self._trunk = Trunk(backbone.model, depth) if depth else None
-        self._first_deviating = _deviating_layers(backbone.model, settings)[0]
+        deviating = _deviating_layers(backbone.model, settings)
+        self._first_deviating = deviating[0] if method.is_staged else depth
         self._states: dict[int, tuple[Examples, TextStates]] = {}
 
     @classmethod
@@ -151,7 +152,8 @@ class AnnotatorClassifier:
         """Keep what the frozen trunk makes of these texts for the length of the block."""
         if self._trunk is not None and id(examples) not in self._states:
             width = self.backbone.model.config.hidden_size
-            states = TextStates(self._trunk, examples.tokens, width)
+            with self._precision():
+                states = TextStates(self._trunk, examples.tokens, width)
             self._states[id(examples)] = (examples, states)
         try:
             yield
@@ -165,6 +167,16 @@ class AnnotatorClassifier:
         frozen trunk (kept by `states_of`), layers that have the shared adapter alone, and, while
         nobody deviates, everything below the head.
         """
+        with self._precision():
+            return self._logits(examples, batch).float()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        device = next(self.model.parameters()).device
+        return torch.autocast(device.type, dtype=getattr(torch, self.settings.precision))
+
+    def _logits(self, examples: Examples, batch: RowBatch) -> Tensor:
         device = next(self.model.parameters()).device
         text_of_row = torch.from_numpy(batch.text_of_row).to(device)
         conditions = {}

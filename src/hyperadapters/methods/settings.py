@@ -63,6 +63,9 @@ class Settings:
     evaluations_per_epoch: int = _setting(1, "how often the dev split is scored")
     batches_by_text: bool = _setting(True, "keep the ratings of a text in one batch")
     max_length: int = _setting(128, "longer texts are cut at so many tokens")
+    precision: str = _setting(
+        "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
+    )
     eval_batch_size: int = _setting(256, "rows a batch when predicting")
 
     def __post_init__(self) -> None:
@@ -72,9 +75,10 @@ class Settings:
 
     def _problem(self, name: str) -> str | None:
         value = getattr(self, name)
-        if name == "schedule":
-            known = ("cosine", "linear", "constant")
-            return None if value in known else f"schedule must be one of {known}, got {value!r}"
+        if name in _CHOICES:
+            known = ", ".join(_CHOICES[name])
+            fits = value in _CHOICES[name]
+            return None if fits else f"{name} must be one of {known}, got {value!r}"
         low = 1 if name in _AT_LEAST_ONE else 0
         if isinstance(value, bool):
             return None
@@ -113,6 +117,10 @@ class Settings:
         return dataclasses.asdict(self)
 
 
+_CHOICES = {
+    "schedule": ("cosine", "linear", "constant"),
+    "precision": ("float32", "bfloat16"),
+}
 _AT_LEAST_ONE = frozenset(
     {"r", "condition_width", "site_width", "hidden_width", "epochs", "batch_size", "patience"}
     | {"evaluations_per_epoch", "max_length", "eval_batch_size"}

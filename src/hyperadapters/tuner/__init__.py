@@ -12,3 +12,5 @@ __all__ = [
     "conditioned",
     "register",
 ]
+
+register()

@@ -59,7 +59,7 @@ class HyperAdapterConfig(PeftConfig):
     """
 
     r: int = 8
-    lora_alpha: float = 16
+    lora_alpha: float | int = 16
     lora_dropout: float = 0.0
     use_rslora: bool = False
     target_modules: list[str] | set[str] | str | None = None
@@ -127,7 +127,7 @@ class HyperAdapterConfig(PeftConfig):
     @property
     def form(self) -> LoRA:
         """Rank and scale."""
-        return LoRA(self.r, self.lora_alpha, self.use_rslora)
+        return LoRA(self.r, float(self.lora_alpha), self.use_rslora)
 
     @property
     def lookups(self) -> dict[str, Lookup]:

@@ -84,6 +84,7 @@ class HyperAdapterModel(BaseTuner):
         width = head_input_width(model.get_submodule(head)) if head else None
         spec = config.network_spec(width, n_labels if head else None)
         network = build_network(spec, self._sites[adapter_name])
+        _check_names({*self.hyperadapter_network, adapter_name}, network)
         # The network works in float32 even beside a half-precision backbone. With PEFT's
         # low_cpu_mem_usage it is on the meta device until the stored weights take its place.
         if not next(network.parameters()).is_meta:
@@ -123,6 +124,18 @@ class HyperAdapterModel(BaseTuner):
             self._train_active(True)
         self._install(self.model)
 
+    @classmethod
+    def _remove_adapter_name_from_key(cls, key: str, adapter_name: str) -> str:
+        # What is saved under one name can be loaded under another.
+        return key.replace(f"hyperadapter_network.{adapter_name}.", "hyperadapter_network.", 1)
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        # PEFT's own copies the weight of `child` too, and fails for a head of several modules
+        # (https://github.com/huggingface/peft/pull/3213). Ours has nothing that could be copied.
+        setattr(parent, child_name, new_module)
+
     def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
         if merge:
             raise ConfigError(
@@ -154,6 +167,15 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
     if not isinstance(network, AdapterNetwork):
         raise TypeError(f"adapter {name!r} holds a {type(network).__name__}")
     return network
+
+
+def _check_names(adapters: set[str], network: nn.Module) -> None:
+    # PEFT picks what belongs to an adapter by looking for the names of the others in the path.
+    parts = {part for path in network.state_dict() for part in path.split(".")}
+    if taken := sorted(parts & adapters):
+        raise ConfigError(
+            f"an adapter cannot be called {', '.join(taken)}: a part of the network is called that"
+        )
 
 
 def _no_match(model: nn.Module, targets: Any) -> str:

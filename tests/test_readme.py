@@ -1,0 +1,45 @@
+"""What README says is what the repository holds."""
+
+import json
+import re
+from pathlib import Path
+
+import hyperadapters as ha
+from hyperadapters.methods import METHODS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_is_that_of_the_docs():
+    table = (ROOT / "docs" / "tables" / "perspectives.md").read_text(encoding="utf-8")
+    assert table.strip() in README
+
+
+def test_the_table_has_the_numbers_of_the_results_file():
+    results = json.loads((ROOT / "benchmarks" / "results" / "perspectives.json").read_text())
+    table = (ROOT / "docs" / "tables" / "perspectives.md").read_text(encoding="utf-8")
+    assert results["command"] in table
+    runs = [
+        run
+        for run in results["runs"]
+        if run["dataset"] == "popquorn_offensiveness" and run["method"] == "hyperlora"
+    ]
+    mean = sum(run["scores"]["nll"] for run in runs) / len(runs)
+    part = table.split("**popquorn_offensiveness**")[1].split("**hs_brexit**")[0]
+    row = next(line for line in part.splitlines() if line.startswith("| hyperlora |"))
+    assert row.split("|")[2].strip().startswith(f"{mean:.3f}")
+
+
+def test_every_method_is_explained():
+    for method in METHODS:
+        assert f"`{method}`" in README
+
+
+def test_python_examples_compile_and_name_what_exists():
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        compile(block, "README.md", "exec")
+        for name in re.findall(r"\bha\.(\w+)", block):
+            assert hasattr(ha, name)
