@@ -4,7 +4,8 @@
 
 Every run lies in its own folder under --runs and is kept; a run that was stopped is resumed. The
 scores of all finished runs go to benchmarks/results/perspectives.json, the table to
-docs/tables/perspectives.md and, between its markers, into README.md. `--only DATASET` and `--method M` run a part; `--table` runs nothing.
+docs/tables/perspectives.md and, between its markers, into README.md. `--only DATASET` and
+`--method M` run a part; `--table` runs nothing.
 """
 
 import argparse

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperadapters.errors import ConfigError, DataError
@@ -58,6 +58,7 @@ def test_columns_of_the_probabilities():
     assert LabelSpace.of([2, 1, 3]).columns == ("p_1", "p_2", "p_3")
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.one_of(
         st.lists(st.integers(-50, 50), min_size=2, max_size=8, unique=True),

@@ -67,7 +67,7 @@ class LabelSpace:
             DataError: A label is not in the space; lists the labels and the space.
         """
         index = {str(name): i for i, name in enumerate(self.names)}
-        keys = labels.map(lambda value: None if pd.isna(value) else str(value))
+        keys = labels.map(lambda value: None if pd.isna(value) else _as_text(value))
         codes = keys.map(lambda key: -1 if key is None or pd.isna(key) else index.get(key, -2))
         unknown = (codes == -2).to_numpy(bool)
         if unknown.any():
@@ -97,3 +97,9 @@ class LabelSpace:
     def from_dict(cls, data: Mapping[str, Any]) -> "LabelSpace":
         """Inverse of `to_dict`."""
         return cls(tuple(data["names"]), data["kind"])
+
+
+def _as_text(label: Any) -> str:
+    """A label as text; integers beside missing values are floats in pandas."""
+    whole = isinstance(label, float) and label.is_integer()
+    return str(int(label)) if whole else str(label)

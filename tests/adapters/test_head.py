@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -15,6 +15,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
+@settings(max_examples=50, deadline=None)
 @given(n=SIZE, k=SIZE, width=SIZE, positions=st.lists(SIZE, max_size=2), shared=st.booleans())
 def test_add_per_row(n, k, width, positions, shared):
     x, values = normal(n * k, *positions, width), normal(1 if shared else n, width, seed=1)
@@ -22,6 +23,7 @@ def test_add_per_row(n, k, width, positions, shared):
     torch.testing.assert_close(add_per_row(x, values), naive)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     n=SIZE,
     k=SIZE,

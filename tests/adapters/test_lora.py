@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -28,6 +28,7 @@ def naive(x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
     return torch.stack(rows)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     n=SIZE,
     k=SIZE,
@@ -48,6 +49,7 @@ def test_every_row_gets_its_own_product(n, k, positions, widths, shared, more_ax
     torch.testing.assert_close(got, naive(x, a, b, scale))
 
 
+@settings(max_examples=50, deadline=None)
 @given(rows=SIZE, widths=st.tuples(SIZE, SIZE, SIZE), shared=st.sampled_from(["", "a", "ab"]))
 def test_inputs_without_positions(rows, widths, shared):
     r, in_width, out_width = widths

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperadapters.conditions import POPULATION, Vocabulary
@@ -18,6 +18,7 @@ def test_names_are_sorted_and_counted_once():
     assert "w9" in vocabulary and "w1" not in vocabulary
 
 
+@settings(max_examples=50, deadline=None)
 @given(NAMES, st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(names, random):
     shuffled = list(names)
@@ -25,6 +26,7 @@ def test_order_of_rows_does_not_matter(names, random):
     assert Vocabulary.of(names) == Vocabulary.of(shuffled)
 
 
+@settings(max_examples=50, deadline=None)
 @given(NAMES)
 def test_names_survive_indices_and_json(names):
     vocabulary = Vocabulary.of(names)

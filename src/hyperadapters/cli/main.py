@@ -36,10 +36,11 @@ app.command()(predict)
 app.command()(evaluate)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"hyperadapters {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -61,7 +62,7 @@ def run() -> None:
 
 def _run() -> int:
     try:
-        result = app(standalone_mode=False)
+        result = app(standalone_mode=False, prog_name="hyperadapters")
     except typer.TyperException as error:
         return _usage_mistake(error)
     except HyperAdaptersError as error:

@@ -84,7 +84,12 @@ def predict(
 
 
 def _ids(annotators: str) -> list[str]:
-    return [name.strip() for name in annotators.split(",") if name.strip()]
+    from hyperadapters.errors import ConfigError
+
+    names = [name.strip() for name in annotators.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(f"--annotators names nobody: {annotators!r}")
+    return names
 
 
 def _only(table: "pd.DataFrame", split: str, source: Path) -> "pd.DataFrame":

@@ -18,9 +18,9 @@ from hyperadapters.cli.options import (
 from hyperadapters.cli.settings import Config, Set, read_settings
 
 
-def _list_settings(wanted: bool) -> None:
+def _list_settings(wanted: bool) -> bool:
     if not wanted:
-        return
+        return wanted
     from dataclasses import fields
 
     from hyperadapters.methods.settings import Settings

@@ -16,7 +16,7 @@ from hyperadapters.backbones import Backbone, Trunk, layer_count, load_backbone
 from hyperadapters.conditions import Lookup, Vocabulary
 from hyperadapters.data.batches import RowBatch, prediction_batches
 from hyperadapters.encoders import LookupEncoder
-from hyperadapters.errors import ConfigError
+from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.hypernetworks import AdapterNetwork, CentredHypernetwork, LearnedAdapter
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods.examples import Examples
@@ -100,12 +100,21 @@ class AnnotatorClassifier:
         labels: LabelSpace,
         vocabulary: Vocabulary,
     ) -> "AnnotatorClassifier":
-        """A trained classifier, from its PEFT folder."""
+        """A trained classifier, from its PEFT folder.
+
+        Raises:
+            RunError: The adapter is of other annotators than the vocabulary.
+        """
         register()
         loaded = load_backbone(backbone, len(labels))
         with _upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
         model.eval()
+        size = adapter_network(model).spec.conditions[CONDITION].size
+        if size != len(vocabulary):
+            raise RunError(
+                f"{folder}: the adapter knows {size} annotators, the vocabulary {len(vocabulary)}"
+            )
         return cls(method, settings, loaded, model, labels, vocabulary)
 
     @property

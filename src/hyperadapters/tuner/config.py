@@ -105,15 +105,7 @@ class HyperAdapterConfig(PeftConfig):
                     f"a condition cannot be called {name!r}: the name is used by Transformers or "
                     "PEFT, or is not a Python identifier"
                 )
-        for name in ("lora_dropout", "condition_dropout", "hypernetwork_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        for name in ("condition_width", "site_width", "hidden_width"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("taste_rank", "condition_noise"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+        self._check_numbers()
         if self.lora_source not in ("centred", "two-tower", "learned"):
             raise ConfigError(
                 f"lora_source must be 'centred', 'two-tower' or 'learned', got {self.lora_source!r}"
@@ -123,6 +115,17 @@ class HyperAdapterConfig(PeftConfig):
                 "bias_source must be 'generated', 'per-condition' or 'none', "
                 f"got {self.bias_source!r}"
             )
+
+    def _check_numbers(self) -> None:
+        for name in ("lora_dropout", "condition_dropout", "hypernetwork_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        for name in ("condition_width", "site_width", "hidden_width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("taste_rank", "condition_noise"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
 
     @property
     def form(self) -> LoRA:

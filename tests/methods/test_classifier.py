@@ -1,0 +1,212 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hyperadapters.conditions import Vocabulary
+from hyperadapters.errors import ConfigError
+from hyperadapters.labels import LabelSpace
+from hyperadapters.methods import METHODS, AnnotatorClassifier, find_method
+
+NETWORKS = [name for name, method in METHODS.items() if method.kind == "network"]
+SMALL = {
+    **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "eval_batch_size": 50},
+    **{"adapted_layers": 2, "deviating_layers": 1, "taste_rank": 2},
+}
+
+
+def build(method, backbone, **changes):
+    """A classifier whose annotators differ: whatever starts at zero is moved."""
+    chosen = find_method(method)
+    settings = chosen.settings.changed({**SMALL, **changes})
+    labels, people = LabelSpace(("fine", "toxic")), Vocabulary(("u0", "u1", "v0", "v1"))
+    classifier = AnnotatorClassifier.build(chosen, settings, backbone, labels, people, 0)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in classifier.network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    classifier.model.eval()
+    return classifier
+
+
+@pytest.fixture
+def rows(two_kinds):
+    """120 rows of 40 texts; most annotators are unknown to the classifier."""
+    return two_kinds.head(240).iloc[::2].reset_index(drop=True)
+
+
+def subset(examples, chosen):
+    return replace(
+        examples,
+        text_of_row=examples.text_of_row[chosen],
+        annotators=examples.annotators[chosen],
+        labels=examples.labels[chosen],
+    )
+
+
+SHAPES = [{}, {"adapted_layers": 0, "deviating_layers": 0}, {"adapted_layers": 1}]
+
+
+@pytest.mark.parametrize("changes", SHAPES, ids=["2 of 3", "all", "top"])
+@pytest.mark.parametrize("method", NETWORKS)
+def test_probabilities_depend_on_the_row_alone(method, changes, tiny_bert, rows):
+    classifier = build(method, tiny_bert, **changes)
+    examples = classifier.examples(rows)
+    plain = classifier.probabilities(examples)
+    assert plain.shape == (len(rows), 2)
+    np.testing.assert_allclose(plain.sum(axis=1), 1, atol=1e-12)
+    assert len(np.unique(plain.round(4), axis=0)) > 30  # something to compare
+
+    with classifier.states_of(examples):
+        np.testing.assert_allclose(classifier.probabilities(examples), plain, atol=1e-6)
+
+    generator = np.random.default_rng(0)
+    for size in (1, 7, 1000):
+        resized = AnnotatorClassifier(
+            classifier.method,
+            classifier.settings.changed({"eval_batch_size": size}),
+            *(classifier.backbone, classifier.model, classifier.labels, classifier.vocabulary),
+        )
+        order = generator.permutation(len(rows))
+        some = subset(examples, order)
+        with resized.states_of(some):
+            np.testing.assert_allclose(resized.probabilities(some), plain[order], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", NETWORKS)
+def test_roberta_too(method, tiny_roberta, rows):
+    classifier = build(method, tiny_roberta)
+    examples = classifier.examples(rows)
+    plain = classifier.probabilities(examples)
+    with classifier.states_of(examples):
+        np.testing.assert_allclose(classifier.probabilities(examples), plain, atol=1e-6)
+    one = classifier.probabilities(classifier.examples(rows.iloc[[17]]))
+    np.testing.assert_allclose(one, plain[[17]], atol=1e-5)
+
+
+def test_who_asks_matters_as_the_method_has_it(tiny_bert, rows):
+    text = rows["text"].iloc[0]
+    pairs = rows.head(3).assign(text=text, annotator=["u0", "v1", "somebody else"])
+    for method in NETWORKS:
+        classifier = build(method, tiny_bert)
+        p = classifier.probabilities(classifier.examples(pairs))[:, 1]
+        differing = len(np.unique(p.round(5)))
+        assert differing == (1 if method == "text-only" else 3), method
+
+
+class Counter:
+    """How many texts a layer has seen."""
+
+    def __init__(self, classifier, layer):
+        self.texts = 0
+        module = classifier.backbone.model.base_model.encoder.layer[layer]
+        module.register_forward_hook(self)
+
+    def __call__(self, module, inputs, output):
+        self.texts += inputs[0].shape[0]
+
+
+@pytest.mark.parametrize("method", ["hyperlora", "text-only", "intercept"])
+def test_a_text_runs_through_the_frozen_layers_once(method, tiny_bert, rows):
+    classifier = build(method, tiny_bert)
+    examples = classifier.examples(rows)
+    frozen = Counter(classifier, 0)
+    with classifier.states_of(examples):
+        classifier.probabilities(examples)
+        classifier.probabilities(examples)
+    assert frozen.texts == len(examples.tokens)
+    classifier.probabilities(examples)
+    assert frozen.texts > len(examples.tokens)  # without the block it runs again
+
+
+def test_shared_adapters_read_a_text_once_for_all_annotators(tiny_bert, rows):
+    n_rows, n_texts = len(rows), rows["text"].nunique()
+    assert n_texts < n_rows / 2
+    read = {}
+    for method in ("text-only", "intercept", "hyperlora"):
+        classifier = build(method, tiny_bert, eval_batch_size=n_rows)
+        examples = classifier.examples(rows)
+        shared, top = Counter(classifier, 1), Counter(classifier, 2)
+        with classifier.states_of(examples):
+            classifier.probabilities(examples)
+        read[method] = shared.texts, top.texts
+    assert read["text-only"] == read["intercept"] == (n_texts, n_texts)
+    # The layer below the first deviation is shared as well.
+    assert read["hyperlora"] == (n_texts, n_rows)
+
+
+def test_nobody_deviates_while_the_shared_adapter_is_trained(tiny_bert, rows):
+    classifier = build("hyperlora", tiny_bert, eval_batch_size=len(rows))
+    assert not classifier.shares_texts
+    examples = classifier.examples(rows)
+    apart = classifier.probabilities(examples)
+    top = Counter(classifier, 2)
+    with classifier.network.hypernetwork.deviating(False), classifier.states_of(examples):
+        assert classifier.shares_texts
+        together = classifier.probabilities(examples)
+    assert top.texts == len(examples.tokens)
+    assert np.abs(together - apart).max() > 1e-3
+
+
+def test_kept_states_are_given_back(tiny_bert, rows):
+    classifier = build("hyperlora", tiny_bert)
+    examples = classifier.examples(rows)
+    with pytest.raises(RuntimeError), classifier.states_of(examples):
+        assert classifier._states
+        raise RuntimeError
+    assert not classifier._states
+
+
+@pytest.mark.parametrize("method", NETWORKS)
+def test_save_and_load(method, tiny_bert, rows, tmp_path):
+    classifier = build(method, tiny_bert)
+    classifier.save(tmp_path)
+    torch.manual_seed(99)  # whatever is drawn while loading must not matter
+    loaded = AnnotatorClassifier.load(
+        *(tmp_path, classifier.method, classifier.settings, tiny_bert),
+        *(classifier.labels, classifier.vocabulary),
+    )
+    assert not loaded.model.training
+    before = classifier.probabilities(classifier.examples(rows))
+    np.testing.assert_array_equal(loaded.probabilities(loaded.examples(rows)), before)
+
+
+@pytest.mark.parametrize("method", NETWORKS)
+def test_the_seed_fixes_the_start(method, tiny_bert):
+    def start(seed):
+        chosen = find_method(method)
+        settings = chosen.settings.changed(SMALL)
+        classifier = AnnotatorClassifier.build(
+            *(chosen, settings, tiny_bert, LabelSpace((0, 1)), Vocabulary(("a", "b")), seed)
+        )
+        trained = [p for p in classifier.model.parameters() if p.requires_grad]
+        return torch.cat([p.detach().flatten() for p in trained])
+
+    assert torch.equal(start(3), start(3))
+    assert not torch.equal(start(3), start(4))
+
+
+def test_fewer_than_a_million_parameters_for_819_annotators():
+    method = find_method("hyperlora")
+    people = Vocabulary(tuple(f"a{i}" for i in range(819)))
+    labels = LabelSpace((0, 1))
+    classifier = AnnotatorClassifier.build(method, method.settings, "minilm", labels, people, 0)
+    counts = classifier.parameter_counts()
+    trained = {n: p.numel() for n, p in classifier.model.named_parameters() if p.requires_grad}
+    assert counts["trainable_parameters"] == sum(trained.values()) < 1_000_000
+    assert counts["condition_parameters"] == 819 * method.settings.condition_width
+    total = sum(p.numel() for p in classifier.model.parameters())
+    assert counts["trainable_parameters"] + counts["backbone_parameters"] == total
+    # Only the head and the network are trained, never the encoder.
+    assert all(".classifier." in name or "hyperadapter_network" in name for name in trained)
+
+
+def test_condition_parameters_of_the_baselines(tiny_bert):
+    counts = {m: build(m, tiny_bert).parameter_counts()["condition_parameters"] for m in NETWORKS}
+    assert counts == {"hyperlora": 16, "hyperlora-paper": 16, "text-only": 0, "intercept": 8}
+
+
+def test_more_layers_than_there_are(tiny_bert):
+    with pytest.raises(ConfigError, match="adapted_layers is 4, but the backbone has 3 layers"):
+        build("hyperlora", tiny_bert, adapted_layers=4)
