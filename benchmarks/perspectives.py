@@ -110,6 +110,7 @@ def collect(folder: Path) -> list[dict[str, object]]:
                 "method": cell.method,
                 "seed": cell.seed,
                 "scores": dict(zip(test["metric"], test["value"], strict=True)),
+                "by_source": _sources(scores[scores["split"] == "test"]),
                 "trainable_parameters": record["results"]["trainable_parameters"],
                 "seconds": record["results"]["seconds"],
                 "best_epoch": record["results"].get("best", {}).get("epoch"),
@@ -118,6 +119,17 @@ def collect(folder: Path) -> list[dict[str, object]]:
                 "versions": record["versions"],
             }
         )
+    return found
+
+
+def _sources(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Rows, nll and macro-F1 of the slices by source, where both occur."""
+    found = {}
+    for source in ("known", "population"):
+        part = scores[scores["slice"] == source].set_index("metric")
+        if not part.empty:
+            found[source] = {name: float(part["value"][name]) for name in ("nll", "macro_f1")}
+            found[source]["n"] = int(part["n"]["nll"])
     return found
 
 
@@ -140,8 +152,42 @@ def table(results: list[dict[str, object]]) -> str:
                 continue
             values = [_value(rows[metric], digits) for metric, (_, digits) in METRICS.items()]
             parameters = f"{int(rows['trainable_parameters'].iloc[0]):,}"
-            lines.append(f"| {method} | {' | '.join(values)} | {parameters} | {len(rows)} |")
+            lines.append(
+                f"| {_shown(method)} | {' | '.join(values)} | {parameters} | {len(rows)} |"
+            )
     return "\n".join(lines) + "\n"
+
+
+def by_source(results: list[dict[str, object]]) -> str:
+    """Where some test annotators are unknown: scores of their rows and of the others."""
+    lines = []
+    for dataset in DATASETS:
+        runs = [r for r in results if r["dataset"] == dataset and r["by_source"]]
+        if not runs:
+            continue
+        rows = runs[0]["by_source"]
+        lines.append(
+            f"\n**{dataset}**, test split by whether the annotator has training rows "
+            f"({rows['known']['n']:,} rows known, {rows['population']['n']:,} answered from the "
+            "population)\n"
+        )
+        lines.append("| method | nll ↓ known | population | macro-F1 known | population |")
+        lines.append("|---|---|---|---|---|")
+        for method in METHODS:
+            part = [r["by_source"] for r in runs if r["method"] == method]
+            if part:
+                cells = [
+                    _value(pd.Series([p[source][metric] for p in part]), 3)
+                    for metric in ("nll", "macro_f1")
+                    for source in ("known", "population")
+                ]
+                lines.append(f"| {_shown(method)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(method: str) -> str:
+    epochs = BUDGET.get(method, {}).get("epochs")
+    return f"{method} ({epochs} epochs)" if epochs else method
 
 
 def _value(values: pd.Series, digits: int) -> str:
@@ -186,10 +232,13 @@ def main() -> None:
         json.dumps({"command": COMMAND, "hardware": hardware(), "runs": results}, indent=1) + "\n"
     )
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    head = (
-        f"<!-- made by: {COMMAND} -->\n\nOn {hardware()}; mean ± standard deviation over seeds.\n"
+    text = (
+        f"Made by `{COMMAND}` on\n{hardware()}; mean ± standard deviation over seeds.\n"
+        + table(results)
+        + by_source(results)
     )
-    TABLE.write_text(head + table(results))
+    TABLE.write_text(text)
+    put_into_readme(text)
     print(f"{len(results)} runs in {TABLE}")
 
 
