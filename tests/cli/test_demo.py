@@ -7,7 +7,7 @@ from hyperadapters.experiments import demo, fit
 @pytest.fixture
 def small_demo(monkeypatch, tiny_bert, quick):
     monkeypatch.setattr(demo, "METHODS", ("hyperlora", "global-mode"))
-    monkeypatch.setattr(demo, "load_demo", lambda: load_demo(ratings_per_text=3))
+    monkeypatch.setattr(demo, "load_demo", lambda: load_demo(ratings_per_text=1))
     monkeypatch.setattr(
         demo, "fit", lambda ratings, **kw: fit(ratings, **{"backbone": tiny_bert, **quick, **kw})
     )

@@ -62,7 +62,8 @@ def test_the_demo_from_start_to_end(small_demo, tmp_path):
     assert list(result.runs) == list(result.scores.index) == list(result.recovery.index) == methods
     assert all((tmp_path / "demo" / name / "run.json").exists() for name in methods)
     assert list(result.scores) == list(demo.METRICS)
-    assert result.scores.notna().all(axis=None)
+    # Of two ratings neither is a minority.
+    assert result.scores.drop(columns="minority_accuracy").notna().all(axis=None)
     # Whoever treats all people alike recovers nobody.
     assert result.recovery.loc[["text-only", "global-mode"], "correlation"].tolist() == [0, 0]
     assert result.recovery.loc["hyperlora", "correlation"] != 0

@@ -29,7 +29,7 @@ def pairs(frame):
 def test_rows_are_those_of_the_table(table):
     rows = rows_for(table, ROWS, PEOPLE)
     assert rows.equals(table.reset_index(drop=True))
-    with pytest.raises(ConfigError, match="no column of annotators.*all, population or ids"):
+    with pytest.raises(ConfigError, match=r"no column of annotators.*all, population or ids"):
         rows_for(table.drop(columns="annotator"), ROWS, PEOPLE)
 
 

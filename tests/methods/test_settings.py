@@ -67,7 +67,7 @@ def test_all_problems_are_told_together():
     assert "unknown setting 'epoch'; did you mean epochs?" in message
     assert "r must be a whole number, got 'x'" in message
     assert "unknown setting 'zzz'; known: r, lora_alpha" in message
-    with pytest.raises(ConfigError, match="epochs must be.*; batch_size must be"):
+    with pytest.raises(ConfigError, match=r"epochs must be.*; batch_size must be"):
         Settings().changed({"epochs": 0, "batch_size": 0})
 
 

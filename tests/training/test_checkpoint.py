@@ -73,7 +73,7 @@ def test_a_damaged_checkpoint_is_refused(damage, checkpoint, tmp_path):
         save_file({"random": torch.ones(1)}, path, {"position": '{"where": 1}'})
     else:
         path.write_bytes({"cut": content[:-5], "words": b"no such thing", "empty": b""}[damage])
-    with pytest.raises(RunError, match="cannot be read .*; train anew") as caught:
+    with pytest.raises(RunError, match=r"cannot be read .*; train anew") as caught:
         Checkpoint.read(tmp_path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

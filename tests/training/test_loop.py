@@ -160,5 +160,5 @@ def test_a_training_that_diverges_says_so(two_kinds, tiny_bert, quick, tmp_path,
     from hyperadapters.training import loop
 
     monkeypatch.setattr(loop, "_nll", lambda *arguments: float("nan"))
-    with pytest.raises(RunError, match="diverged.*lower the learning rates"):
+    with pytest.raises(RunError, match=r"diverged.*lower the learning rates"):
         fit(two_kinds, output=tmp_path / "run", backbone=tiny_bert, **quick)

@@ -177,7 +177,7 @@ def test_a_damaged_checkpoint_is_not_resumed(stopped, tmp_path):
     resume = stopped(StopAt(step=2))
     path = tmp_path / "run" / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(RunError, match="checkpoint.safetensors cannot be read"):
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors cannot be read"):
         resume()
 
 

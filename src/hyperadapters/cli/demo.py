@@ -54,8 +54,8 @@ def _show(result: Any, folder: Path) -> None:
     console.print(
         f"[bold]Perspectives recovered: {ours:.2f}[/bold] (next best method: {best_other:.2f}). "
         "This is the correlation\nof how far each person is predicted to be from the average with "
-        "how far they\nreally are, over held-out comments and 40 people: 1 is perfect, 0 treats all "
-        "alike.\n"
+        "how far they\nreally are, over held-out comments and 40 people: 1 is perfect, 0 treats "
+        "all alike.\n"
     )
     _show_texts(result.texts, console)
     console.print(
