@@ -11,11 +11,11 @@ demo: $(VENV)/.installed
 	$(BIN)/hyperadapters demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # Also what takes minutes, and what needs the real data in ../shared.
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --slow
+	$(BIN)/python -m pytest -n auto --slow
 
 check: lint types layers
 

@@ -80,6 +80,7 @@ def _score_table(result: Any) -> Any:
         title_justify="left",
         box=box.SIMPLE,
         pad_edge=False,
+        padding=(0, 1),
     )
     table.add_column("method", no_wrap=True)
     headings = {
@@ -92,7 +93,7 @@ def _score_table(result: Any) -> Any:
     }
     values = result.scores.join(result.recovery)
     for heading in headings.values():
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for method, row in values.iterrows():
         table.add_row(str(method), *(f"{row[name]:.3f}" for name in headings))
     return table
@@ -103,7 +104,8 @@ def _show_texts(texts: Any, console: Any) -> None:
 
     console.print("Three held-out comments, three people: how probable is [bold]toxic[/bold]?\n")
     for text, rows in texts.groupby("text", sort=False):
-        console.print(textwrap.fill(f"“{text}”", 76, initial_indent="  "), markup=False)
+        quoted = textwrap.fill(f"“{text}”", 76, initial_indent="  ", subsequent_indent="   ")
+        console.print(quoted, markup=False)
         for row in rows.itertuples():
             filled = round(row.predicted * 20)
             console.print(

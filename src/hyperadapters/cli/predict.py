@@ -59,8 +59,10 @@ def predict(
     from hyperadapters.experiments import load
     from hyperadapters.experiments.folder import refuse_existing
     from hyperadapters.inference import ALL, POPULATION, ROWS
-    from hyperadapters.tables import write_predictions
+    from hyperadapters.tables import check_ending, write_predictions
 
+    # Before the work, not after it.
+    check_ending(output)
     refuse_existing(output)
     loaded = load(run)
     table = read_annotations(

@@ -130,6 +130,11 @@ class AnnotatorClassifier:
             return not hypernetwork.deviates
         return isinstance(hypernetwork, LearnedAdapter)
 
+    @property
+    def keeps_states(self) -> bool:
+        """Whether there are frozen layers below all adapted ones, whose output can be kept."""
+        return self._trunk is not None
+
     def parameter_counts(self) -> dict[str, int]:
         """How many parameters are trained, and how many of them belong to single annotators."""
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)

@@ -2,6 +2,7 @@
 
 from hyperadapters.tables.annotations import check_annotations
 from hyperadapters.tables.predictions import (
+    check_ending,
     check_predictions,
     label_space_of,
     predictions_frame,
@@ -13,6 +14,7 @@ from hyperadapters.tables.texts import find_leaks, normalise_text
 
 __all__ = [
     "check_annotations",
+    "check_ending",
     "check_predictions",
     "check_scores",
     "find_leaks",

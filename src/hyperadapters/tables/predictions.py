@@ -141,7 +141,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
             is at fault.
     """
     path = Path(path)
-    ending = _ending(path)
+    ending = check_ending(path)
     if not path.is_file():
         what = "is a folder; name the file in it" if path.is_dir() else "there is no such file"
         raise DataError(str(path), [what])
@@ -173,7 +173,7 @@ def write_predictions(frame: pd.DataFrame, path: Path, *, overwrite: bool = Fals
         RunError: The file is there already, or cannot be written.
     """
     path = Path(path)
-    ending = _ending(path)
+    ending = check_ending(path)
     table = check_predictions(frame, source=str(path))
     with replacing(path, overwrite=overwrite) as part:
         if ending == ".parquet":
@@ -226,7 +226,12 @@ def _plain(values: Sequence[Any] | pd.Series | np.ndarray) -> pd.Series:
     return pd.Series(values).reset_index(drop=True)
 
 
-def _ending(path: Path) -> str:
+def check_ending(path: Path) -> str:
+    """The ending of a file of PREDICTIONS, in lower case.
+
+    Raises:
+        DataError: It is none that can be read and written.
+    """
     ending = path.suffix.lower()
     if ending not in _ENDINGS:
         what = f"unknown kind of file {ending!r}; wanted one of {', '.join(_ENDINGS)}"

@@ -98,8 +98,9 @@ class Trainer:
         if checkpoint is not None:
             self._restore(checkpoint, optimizer)
         self._shorten_log()
-        n_texts = len(self.train.tokens) + len(self.dev.tokens)
-        self.progress.message(f"{n_texts:,} texts go through the frozen layers once")
+        if self.classifier.keeps_states:
+            n_texts = len(self.train.tokens) + len(self.dev.tokens)
+            self.progress.message(f"{n_texts:,} texts go through the frozen layers once")
         with self.classifier.states_of(self.train), self.classifier.states_of(self.dev):
             while self.position.epoch < settings.epochs and not self._is_over():
                 self._epoch(optimizer)
