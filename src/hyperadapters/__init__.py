@@ -9,7 +9,7 @@ of the code, from the bottom up:
     hypernetworks, backbones, data          vector → weights; frozen models; tables → batches
     tuner                                   the PEFT method
     baselines, methods                      the published methods; one table of all methods
-    training, inference, evaluation         fit; predict; score
+    training, inference, evaluation, export fit; predict; score; write LoRA folders
     experiments                             run folders: fit, load, predict
     cli                                     the command `hyperadapters`
 """
@@ -20,34 +20,56 @@ from typing import TYPE_CHECKING, Any
 from hyperadapters._registration import register_with_peft
 
 if TYPE_CHECKING:
-    from hyperadapters.conditions import POPULATION, Lookup
+    from hyperadapters.conditions import (
+        POPULATION,
+        Attributes,
+        Instance,
+        Lookup,
+        Vector,
+        mixture,
+    )
     from hyperadapters.data import read_annotations
     from hyperadapters.errors import HyperAdaptersError
     from hyperadapters.evaluation import evaluate
     from hyperadapters.experiments import Run, fit, load
-    from hyperadapters.tuner import HyperAdapterConfig, adapter_network, conditioned
+    from hyperadapters.export import export_lora, lora_of
+    from hyperadapters.tuner import Group, HyperAdapterConfig, adapter_network, conditioned
 
 __version__ = "0.1.0"
 
 __all__ = [
     "POPULATION",
+    "Attributes",
+    "Group",
     "HyperAdapterConfig",
     "HyperAdaptersError",
+    "Instance",
     "Lookup",
     "Run",
+    "Vector",
     "__version__",
     "adapter_network",
     "conditioned",
     "evaluate",
+    "export_lora",
     "fit",
     "load",
+    "lora_of",
+    "mixture",
     "read_annotations",
 ]
 
 _HOME = {
     "POPULATION": "conditions",
+    "Attributes": "conditions",
+    "Instance": "conditions",
     "Lookup": "conditions",
+    "Vector": "conditions",
+    "mixture": "conditions",
+    "Group": "tuner",
     "HyperAdapterConfig": "tuner",
+    "export_lora": "export",
+    "lora_of": "export",
     "HyperAdaptersError": "errors",
     "adapter_network": "tuner",
     "conditioned": "tuner",

@@ -50,7 +50,7 @@ def test_the_pull_is_stronger_where_ratings_are_few(network):
 def test_nothing_is_pulled_at_weight_zero_or_without_annotators(network):
     assert Shrinkage(network, TRAIN, weight=0.0)(torch.tensor([0])) == 0.0
     spec = NetworkSpec(
-        conditions={}, r=1, lora_source="learned", bias_source="none", shift=False, n_labels=2
+        conditions={}, r=1, source="learned", bias_source="none", shift=False, n_labels=2
     )
     shared = build_network(spec, [Site("layer.0.query", 4, 4)])
     assert Shrinkage(shared, TRAIN, weight=1.0)(torch.tensor([0])) == 0.0

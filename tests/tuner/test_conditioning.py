@@ -14,8 +14,8 @@ IDS = torch.tensor([2, -1, 0, 2, 6, -1])
     [
         ({}, "missing condition annotator_ids"),
         ({"annotator_ids": None}, "missing condition annotator_ids"),
-        ({"annotator_ids": torch.arange(5)}, "annotator_ids: got 5 indices for a batch of 6 rows"),
-        ({"annotator_ids": [3]}, "annotator_ids: got 1 indices for a batch of 6 rows"),
+        ({"annotator_ids": torch.arange(5)}, "annotator_ids: got 5 values for a batch of 6 rows"),
+        ({"annotator_ids": [3]}, "annotator_ids: got 1 value for a batch of 6 rows"),
         ({"annotator_ids": torch.zeros(6)}, "annotator_ids: got torch.float32, wanted integers"),
         ({"annotator_ids": 2.0}, "annotator_ids: got torch.float32, wanted integers"),
         ({"annotator_ids": torch.ones(6) > 0}, "annotator_ids: got torch.bool, wanted integers"),
@@ -76,8 +76,10 @@ def test_conditioned_with_one_index_per_row(adapted, texts):
     model = adapted()
     with ha.conditioned(model, annotator_ids=IDS):
         got = model(**texts()).logits
-        with pytest.raises(AdapterShapeError, match="weights of 6 rows"):
-            model(**texts(rows=5))
+        # Twelve rows would be two for each condition, which only `generate` means.
+        for rows in (5, 12):
+            with pytest.raises(ConditionError, match=f"a batch of {rows} rows inside a block"):
+                model(**texts(rows=rows))
     assert torch.equal(got, model(**texts(), annotator_ids=IDS).logits)
 
 
@@ -152,11 +154,11 @@ def test_shared_texts_give_the_same_as_repeated_ones(adapted, texts, family):
     model = adapted(family)
     batch, text_of_row = texts(rows=3), torch.tensor([0, 2, 2, 0, 1, 2])
     repeated = {name: value[text_of_row] for name, value in batch.items()}
-    with ha.adapter_network(model).hypernetwork.deviating(False):
+    with ha.adapter_network(model).sources[0].source.deviating(False):
         wanted = model(**repeated, annotator_ids=IDS).logits
         with conditioning_of(model).sharing_texts(text_of_row):
             got = model(**batch, annotator_ids=IDS).logits
-            with pytest.raises(ConditionError, match="got 3 indices for a batch of 6 rows"):
+            with pytest.raises(ConditionError, match="got 3 values for a batch of 6 rows"):
                 model(**batch, annotator_ids=IDS[:3])
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
         assert torch.equal(model(**repeated, annotator_ids=IDS).logits, wanted)

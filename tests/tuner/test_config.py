@@ -15,7 +15,7 @@ from hyperadapters.tuner.config import RESERVED
         ({"r": 0}, "the LoRA rank r must be at least 1, got 0"),
         ({"lora_alpha": 0}, "lora_alpha must be a positive number, got 0"),
         ({"lora_alpha": math.inf}, "lora_alpha must be a positive number, got inf"),
-        ({"lora_dropout": 1.0}, r"lora_dropout must be in \[0, 1\), got 1.0"),
+        ({"lora_dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"condition_dropout": -0.1}, r"condition_dropout must be in \[0, 1\), got -0.1"),
         ({"hypernetwork_dropout": 2.0}, r"hypernetwork_dropout must be in \[0, 1\), got 2.0"),
         ({"condition_width": 0}, "condition_width must be at least 1, got 0"),
@@ -38,8 +38,8 @@ def test_fields_out_of_range(changes, message):
 @pytest.mark.parametrize(
     ("field", "wanted"),
     [
-        ("lora_source", "'centred', 'two-tower' or 'learned'"),
-        ("bias_source", "'generated', 'per-condition' or 'none'"),
+        ("hypernetwork", "one of 'mlp', 'basis', 'chunked', 'two-tower'"),
+        ("bias_source", "one of 'generated', 'per-condition', 'none'"),
     ],
 )
 def test_choices(field, wanted):
@@ -61,7 +61,7 @@ def test_names_that_a_condition_cannot_have(name):
     names=st.lists(st.sampled_from(["a_ids", "b_ids", "c_ids"]), unique=True, max_size=3),
     size=st.integers(1, 900),
     width=st.none() | st.integers(1, 99),
-    unknown=st.sampled_from(["population", "error"]),
+    unknown=st.sampled_from(["population", "error", "base"]),
     targets=st.none() | st.just("all-linear") | st.lists(st.sampled_from("qkvo"), unique=True),
     alpha=st.floats(0.1, 99) | st.integers(1, 99),
     layers=st.none() | st.lists(st.integers(0, 11), unique=True),
@@ -82,8 +82,10 @@ def test_folder_and_back(
     config.save_pretrained(str(folder))
     again = HyperAdapterConfig.from_pretrained(str(folder))
     assert again == config
-    assert list(again.lookups) == sorted(names)
-    assert again.lookups == {name: Lookup(size + i, width, unknown) for i, name in enumerate(names)}
+    assert list(again.declared) == sorted(names)
+    assert again.declared == {
+        name: Lookup(size + i, width, unknown) for i, name in enumerate(names)
+    }
 
 
 def test_sets_are_written_in_order():
@@ -95,14 +97,18 @@ def test_sets_are_written_in_order():
 
 def test_without_a_head_nothing_is_generated_for_it():
     config = HyperAdapterConfig(conditions={"a": Lookup(3)})
-    spec = config.network_spec(None, None)
+    spec = config.network_spec([], None, None)
     assert (spec.shift, spec.bias_source, spec.taste_rank) == (False, "none", 0)
-    spec = config.network_spec(32, 3)
+    spec = config.network_spec([], 32, 3)
     assert (spec.shift, spec.bias_source, spec.taste_rank) == (True, "generated", 16)
     stored = HyperAdapterConfig(conditions={"a": Lookup(3)}, bias_source="per-condition")
-    assert stored.network_spec(32, 3).taste_rank == 0
+    assert stored.network_spec([], 32, 3).taste_rank == 0
 
 
 def test_scale():
-    assert HyperAdapterConfig(r=4, lora_alpha=16).form.scale == 4
-    assert HyperAdapterConfig(r=4, lora_alpha=16, use_rslora=True).form.scale == 8
+    def scale(**fields) -> float:
+        return (
+            HyperAdapterConfig(r=4, lora_alpha=16, **fields).resolved_groups[0].form_at("q").scale
+        )
+
+    assert scale() == 4 and scale(use_rslora=True) == 8

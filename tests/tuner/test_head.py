@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import hyperadapters as ha
-from hyperadapters.tuner.head import find_head, head_input_width
+from hyperadapters.tuner.head import find_head, last_linear
 
 IDS = torch.tensor([2, -1, 0, 2, 6, -1])
 
@@ -26,7 +26,7 @@ def test_what_the_head_receives_against_a_loop(adapted, texts):
 
 
 @torch.no_grad()
-def test_a_head_on_unpooled_states_against_a_loop(adapted, texts):
+def test_a_head_of_several_layers_against_a_loop(adapted, texts):
     model = adapted("roberta")
     inner, seen = model.get_base_model(), []
     inner.roberta.register_forward_hook(lambda _, __, out: seen.append(out[0]))
@@ -36,23 +36,25 @@ def test_a_head_on_unpooled_states_against_a_loop(adapted, texts):
     ).head_per_row()
     trained = inner.classifier.modules_to_save["default"]
     for row in range(6):
-        h = seen[0][row, 0]
-        head = trained.out_proj(torch.tanh(trained.dense(h + shift[row])))
-        wanted = head + bias[row] + taste_out @ (gate[row] * (taste_in @ h))
+        h = torch.tanh(trained.dense(seen[0][row, 0]))
+        wanted = (
+            trained.out_proj(h + shift[row]) + bias[row] + taste_out @ (gate[row] * (taste_in @ h))
+        )
         torch.testing.assert_close(logits[row], wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_finding_the_head(backbone, family):
     model = backbone(family)
-    assert find_head(model) == "classifier"
-    assert head_input_width(model.classifier) == 32
-    assert find_head(model.base_model) is None
-    assert head_input_width(nn.ReLU()) is None
+    assert find_head(model, "SEQ_CLS") == "classifier"
+    assert find_head(model, "CAUSAL_LM") is None
+    assert last_linear(model.classifier).in_features == 32
+    assert find_head(model.base_model, "SEQ_CLS") is None
+    assert last_linear(nn.ReLU()) is None
 
 
 @torch.no_grad()
 def test_the_head_that_peft_trains_is_the_one_that_is_hooked(adapted):
     inner = adapted().get_base_model()
     hooked = [n for n, m in inner.named_modules() if m._forward_hooks or m._forward_pre_hooks]
-    assert hooked == ["classifier"]
+    assert hooked == ["classifier.original_module", "classifier.modules_to_save.default"]

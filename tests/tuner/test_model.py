@@ -1,7 +1,7 @@
 import pytest
 import torch
 from peft import get_peft_model, inject_adapter_in_model
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
+from transformers import FNetConfig, FNetForSequenceClassification
 
 import hyperadapters as ha
 from hyperadapters.errors import ConditionError, ConfigError, SiteError
@@ -26,7 +26,7 @@ def test_only_the_network_and_the_head_are_trainable(adapted):
     assert all(name.startswith((start, head)) for name in names)
     assert {name.removeprefix(start).split(".")[0] for name in names if start in name} == {
         "encoders",
-        "hypernetwork",
+        "sources",
         "head",
     }
     assert {name for name in names if head in name} == {head + "weight", head + "bias"}
@@ -79,9 +79,9 @@ def test_targets_that_cannot_be_adapted(adapted, changes, message):
 
 
 def test_a_family_without_default_targets(config):
-    sizes = {"vocab_size": 50, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 37}
-    plain = DistilBertForSequenceClassification(DistilBertConfig(**sizes))
-    message = "no default targets for the family 'distilbert'; name target_modules, among .*q_lin"
+    sizes = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 37}
+    plain = FNetForSequenceClassification(FNetConfig(**sizes))
+    message = "no default targets for the family 'fnet'; name target_modules, among .*dense"
     with pytest.raises(SiteError, match=message):
         get_peft_model(plain, config())
 
@@ -92,8 +92,8 @@ def test_a_family_without_default_targets(config):
         ({"conditions": {}}, "no conditions: name at least one"),
         ({"deviating_layers": [5]}, r"deviating_layers \[5\]; adapted: \[0, 1\]"),
         (
-            {"lora_source": "two-tower", "target_modules": "all-linear"},
-            "needs sites of one shape, got 32→32, 32→37, 37→32",
+            {"hypernetwork": "two-tower", "target_modules": "all-linear"},
+            "for sites of one shape, got 32→32 LoRA",
         ),
     ],
 )
@@ -106,7 +106,7 @@ def test_configurations_that_do_not_fit_the_model(adapted, changes, message):
 def test_layers_to_transform(adapted, texts):
     model = adapted(layers_to_transform=[1], target_modules=["query"])
     assert adapted_sites(model) == ["bert.encoder.layer.1.attention.self.query"]
-    assert len(ha.adapter_network(model)({"annotator_ids": IDS}).lora) == 1
+    assert len(ha.adapter_network(model)({"annotator_ids": IDS}).groups[0].sites) == 1
 
 
 @torch.no_grad()

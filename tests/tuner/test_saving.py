@@ -14,8 +14,8 @@ from hyperadapters.errors import ConditionError
 IDS = torch.tensor([2, -1, 0, 2, 6, -1])
 VARIANTS = {
     "ours": {},
-    "published": {"lora_source": "two-tower", "bias_source": "none", "shift": False},
-    "intercept": {"lora_source": "learned", "bias_source": "per-condition", "shift": False},
+    "published": {"hypernetwork": "two-tower", "bias_source": "none", "shift": False},
+    "intercept": {"source": "learned", "bias_source": "per-condition", "shift": False},
 }
 
 
@@ -32,7 +32,9 @@ def test_a_loaded_model_is_the_same(
     loaded = PeftModel.from_pretrained(
         backbone(family), str(tmp_path), low_cpu_mem_usage=low_cpu_mem_usage
     )
-    assert torch.equal(loaded(**texts(), annotator_ids=IDS).logits, wanted)
+    # Weights that lie elsewhere in memory may be multiplied in another order.
+    got = loaded(**texts(), annotator_ids=IDS).logits
+    torch.testing.assert_close(got, wanted, atol=1e-6, rtol=1e-6)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     with pytest.raises(ConditionError, match="missing condition"):
         loaded(**texts())

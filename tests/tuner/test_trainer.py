@@ -14,10 +14,10 @@ FLIPPERS = [1, 3, 5]
 LORA_ALONE = {"bias_source": "none", "shift": False, "condition_width": 16}
 LEARNERS = {
     "ours": {},
-    "LoRA alone": {"lora_source": "centred", **LORA_ALONE},
-    "published": {"lora_source": "two-tower", **LORA_ALONE},
+    "LoRA alone": {"source": "generated", **LORA_ALONE},
+    "published": {"hypernetwork": "two-tower", **LORA_ALONE},
 }
-TEXT_ONLY = {"lora_source": "learned", "bias_source": "none", "shift": False}
+TEXT_ONLY = {"source": "learned", "bias_source": "none", "shift": False}
 
 
 class Flipped(Dataset):
@@ -135,7 +135,7 @@ def test_only_annotators_in_the_batch_get_a_gradient(adapted, texts, learner):
     model = adapted(random=False, **LEARNERS[learner]).train()
     network = ha.adapter_network(model)
     if learner == "published":  # whose vectors get none while the last layer of B is at zero
-        torch.nn.init.normal_(network.hypernetwork.tower_b[3].weight)
+        torch.nn.init.normal_(network.sources[0].source.tower_b[3].weight)
     ids = torch.tensor([2, -1, 0, 2]) if learner != "published" else torch.tensor([2, 2, 0, 2])
     model(**texts(rows=4), annotator_ids=ids, labels=torch.tensor([0, 1, 2, 0])).loss.backward()
     gradient = network.encoders["annotator_ids"].vectors.grad

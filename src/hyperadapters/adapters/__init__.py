@@ -1,15 +1,30 @@
 """The form of what is generated: its shapes and its formula."""
 
-from hyperadapters.adapters.head import HeadWeights, add_per_row, taste_logits
+from hyperadapters.adapters.bottleneck import Activation, Bottleneck, BottleneckWeights
+from hyperadapters.adapters.directions import Directions
+from hyperadapters.adapters.head import HeadWeights, taste_logits
 from hyperadapters.adapters.lora import LoRA, LoRAWeights, apply_lora
-from hyperadapters.adapters.weights import AdapterWeights
+from hyperadapters.adapters.placement import AdapterForm, Placement, SiteWeights, silenced
+from hyperadapters.adapters.rows import add_per_row, project, scale_per_row
+from hyperadapters.adapters.weights import AdapterWeights, GroupWeights
 
 __all__ = [
+    "Activation",
+    "AdapterForm",
     "AdapterWeights",
+    "Bottleneck",
+    "BottleneckWeights",
+    "Directions",
+    "GroupWeights",
     "HeadWeights",
     "LoRA",
     "LoRAWeights",
+    "Placement",
+    "SiteWeights",
     "add_per_row",
     "apply_lora",
+    "project",
+    "scale_per_row",
+    "silenced",
     "taste_logits",
 ]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hyperadapters.errors import AdapterShapeError
+from hyperadapters.adapters.rows import scale_per_row
 
 
 class HeadWeights(NamedTuple):
@@ -26,21 +26,13 @@ class HeadWeights(NamedTuple):
     taste_in: Float[Tensor, "rank in_width"] | None = None
     taste_out: Float[Tensor, "n_labels rank"] | None = None
 
+    def silenced(self, kept: Tensor) -> "HeadWeights":
+        """The same with no effect where `kept`, shape ``(n,)``, is false."""
 
-def add_per_row(
-    x: Float[Tensor, "rows *positions width"], values: Float[Tensor, "n width"]
-) -> Float[Tensor, "rows *positions width"]:
-    """`x` plus one vector per row, the same at every position; n divides the number of rows.
+        def where(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values * kept.to(values.dtype).unsqueeze(1)
 
-    Raises:
-        AdapterShapeError: The number of rows is not a multiple of n.
-    """
-    n = values.shape[0]
-    _check_rows(x.shape[0], n)
-    if n == 1:
-        return x + values[0].to(x.dtype)
-    grouped = x.reshape(n, -1, x.shape[-1]) + values.to(x.dtype).unsqueeze(1)
-    return torch.reshape(grouped, x.shape)
+        return self._replace(shift=where(self.shift), bias=where(self.bias), gate=where(self.gate))
 
 
 def taste_logits(
@@ -48,22 +40,11 @@ def taste_logits(
     gate: Float[Tensor, "n rank"],
     taste_in: Float[Tensor, "rank in_width"],
     taste_out: Float[Tensor, "n_labels rank"],
-) -> Float[Tensor, "rows n_labels"]:
-    """W (gate ⊙ P h) for every row; of unpooled features the first position counts.
+) -> Float[Tensor, "rows *positions n_labels"]:
+    """W (gate ⊙ P h) for every row, at every position.
 
     Raises:
         AdapterShapeError: The number of rows is not a multiple of n.
     """
-    _check_rows(features.shape[0], gate.shape[0])
-    pooled = features if features.ndim == 2 else features[:, 0]
-    directions = torch.nn.functional.linear(pooled.to(gate.dtype), taste_in)
-    if gate.shape[0] not in (1, directions.shape[0]):
-        gate = gate.repeat_interleave(directions.shape[0] // gate.shape[0], dim=0)
-    return torch.nn.functional.linear(gate * directions, taste_out)
-
-
-def _check_rows(rows: int, n: int) -> None:
-    if rows % n:
-        raise AdapterShapeError(
-            f"the head got {rows} rows for weights of {n} rows; wanted one row per condition"
-        )
+    directions = torch.nn.functional.linear(features.to(gate.dtype), taste_in)
+    return torch.nn.functional.linear(scale_per_row(directions, gate), taste_out)

@@ -6,14 +6,17 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685; Kalajdzievski 2023, https://ar
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from hyperadapters.errors import AdapterShapeError, ConfigError
+from hyperadapters.adapters.directions import Directions
+from hyperadapters.adapters.rows import project, scale_per_row
+from hyperadapters.errors import ConfigError
+from hyperadapters.sites import Site
 
 
 class LoRAWeights(NamedTuple):
@@ -23,10 +26,12 @@ class LoRAWeights(NamedTuple):
         a: Down projection, shape ``(n, r, in_width)``, or ``(1, r, in_width)`` when all rows
             share it.
         b: Up projection, shape ``(n, out_width, r)``, or ``(1, out_width, r)``.
+        gain: Factor on each of the r directions, shape ``(n, r)``; `None` is 1.
     """
 
     a: Float[Tensor, "n_a r in_width"]
     b: Float[Tensor, "n_b out_width r"]
+    gain: Float[Tensor, "n_g r"] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,45 @@ class LoRA:
         """The factor before B A x."""
         return self.alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
 
+    @property
+    def size(self) -> int:
+        """Number of directions: the rank."""
+        return self.r
+
+    def shapes(self, site: Site) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor at a site, in the order of `LoRAWeights`."""
+        return {"a": (self.r, site.in_width), "b": (site.out_width, self.r)}
+
+    def fan_in(self, site: Site) -> dict[str, int]:
+        """Number of inputs that each tensor sums over."""
+        return {"a": site.in_width, "b": self.r}
+
+    def assemble(self, tensors: Sequence[Tensor], gain: Tensor | None = None) -> LoRAWeights:
+        """The weights, from tensors in the order of `shapes`."""
+        a, b = tensors
+        return LoRAWeights(a, b, gain)
+
+    def start(self, tensors: Sequence[Tensor], directions: Directions | None = None) -> None:
+        """Fill one site's tensors (in place) so that they change nothing.
+
+        Without `directions` as Hu et al.: A Kaiming-uniform, B zero. With them, every direction has
+        either its part of B or its part of A at zero, so that both get a gradient at once.
+        """
+        a, b = tensors
+        nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+        if directions is None:
+            nn.init.zeros_(b)
+            return
+        nn.init.uniform_(b, -1 / math.sqrt(b.shape[0]), 1 / math.sqrt(b.shape[0]))
+        a.data[directions.silent_in] = 0.0
+        b.data[:, directions.silent_out] = 0.0
+
+    def apply(
+        self, x: Float[Tensor, "rows *positions in_width"], weights: LoRAWeights
+    ) -> Float[Tensor, "rows *positions out_width"]:
+        """The correction; see `apply_lora`."""
+        return apply_lora(x, weights, self.scale)
+
 
 def apply_lora(
     x: Float[Tensor, "rows *positions in_width"], weights: LoRAWeights, scale: float
@@ -72,21 +116,8 @@ def apply_lora(
         AdapterShapeError: The number of rows is not a multiple of n, as happens when a batch was
             packed or unpadded, or the input is a flat list of tokens.
     """
-    down = _project(x, weights.a)
     # Scaling the small factor costs r values a position instead of out_width.
-    return _project(down * scale, weights.b)
-
-
-def _project(
-    x: Float[Tensor, "rows *positions width"], factor: Float[Tensor, "n out width"]
-) -> Float[Tensor, "rows *positions out"]:
-    n, rows = factor.shape[0], x.shape[0]
-    if n == 1:
-        return torch.nn.functional.linear(x, factor[0])
-    if rows % n or (x.ndim == 2 and rows != n):
-        raise AdapterShapeError(
-            f"got an input of shape {tuple(x.shape)} for weights of {n} rows; wanted one row of "
-            "input per condition (packed, unpadded or flattened batches cannot be adapted per row)"
-        )
-    grouped = x.reshape(n, -1, x.shape[-1])
-    return torch.bmm(grouped, factor.transpose(1, 2)).reshape(*x.shape[:-1], factor.shape[1])
+    down = project(x, weights.a) * scale
+    if weights.gain is not None:
+        down = scale_per_row(down, weights.gain)
+    return project(down, weights.b)

@@ -1,4 +1,4 @@
-"""All weights that are generated for one call: a LoRA per site, and what the head receives."""
+"""All weights that are generated for one call: those of every site, and what the head receives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,51 +6,67 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
+from hyperadapters.adapters.bottleneck import BottleneckWeights
 from hyperadapters.adapters.head import HeadWeights
 from hyperadapters.adapters.lora import LoRAWeights
+from hyperadapters.adapters.placement import SiteWeights
+from hyperadapters.adapters.rows import taken
 
 
 @dataclass(frozen=True)
-class AdapterWeights:
-    """Generated weights of `n_distinct` different conditions, and which row has which.
+class GroupWeights:
+    """Weights of the sites of one group, and which row has which.
 
     Generating once per *distinct* condition and indexing afterwards is what keeps a batch of many
     rows by few annotators cheap.
 
     Attributes:
-        lora: One pair of factors per site, in the order of the sites; leading axis `n_distinct`.
-        head: What the classification head receives; leading axis `n_distinct`.
+        sites: Weights per site, in the order of the sites, with a leading axis of conditions, or
+            of length 1 where they do not depend on them.
         rows: For every row of the batch the position of its condition, shape ``(rows,)``; `None`
-            when one set of weights serves all rows.
+            when the leading axis is that of the rows already.
     """
 
-    lora: Sequence[LoRAWeights]
-    head: HeadWeights = HeadWeights()  # noqa: RUF009 - a NamedTuple does not change
+    sites: Sequence[SiteWeights]
     rows: Int[Tensor, " rows"] | None = None
 
-    @property
-    def n_rows(self) -> int | None:
-        """Number of rows these weights were made for; `None` when they serve any number."""
-        return None if self.rows is None else int(self.rows.shape[0])
+    def at(self, site: int) -> SiteWeights:
+        """The weights of one site, one set per row (or a single one for all rows)."""
+        weights = self.sites[site]
+        per_row = [None if tensor is None else taken(tensor, self.rows) for tensor in weights]
+        if isinstance(weights, LoRAWeights):
+            return LoRAWeights(*per_row)  # pyright: ignore[reportArgumentType]
+        return BottleneckWeights(*per_row)  # pyright: ignore[reportArgumentType]
 
-    def lora_at(self, site: int) -> LoRAWeights:
-        """The factors of one site, one pair per row (or a single pair for all rows)."""
-        a, b = self.lora[site]
-        return LoRAWeights(self._expanded(a), self._expanded(b))
 
-    def _expanded(self, factor: Tensor) -> Tensor:
-        # A factor that does not depend on the condition serves all rows uncopied.
-        if self.rows is None or factor.shape[0] == 1:
-            return factor
-        return factor.index_select(0, self.rows)
+@dataclass(frozen=True)
+class AdapterWeights:
+    """What one network generated for one call.
+
+    Attributes:
+        groups: Weights per group, in the order of the groups.
+        head: What the classification head receives.
+        head_rows: For every row the position of its condition in `head`; `None` as in a group.
+        n_rows: Number of rows these weights were made for; `None` when they serve any number.
+    """
+
+    groups: Sequence[GroupWeights]
+    head: HeadWeights = HeadWeights()  # noqa: RUF009 - a NamedTuple does not change
+    head_rows: Int[Tensor, " rows"] | None = None
+    n_rows: int | None = None
+
+    def at(self, group: int, site: int) -> SiteWeights:
+        """The weights of one site of one group, one set per row (or a single one for all rows)."""
+        return self.groups[group].at(site)
 
     def head_per_row(self) -> HeadWeights:
         """What the head receives, one line per row (or a single line for all rows)."""
         shift, bias, gate, taste_in, taste_out = self.head
+        rows = self.head_rows
         return HeadWeights(
-            shift=None if shift is None else self._expanded(shift),
-            bias=None if bias is None else self._expanded(bias),
-            gate=None if gate is None else self._expanded(gate),
+            shift=None if shift is None else taken(shift, rows),
+            bias=None if bias is None else taken(bias, rows),
+            gate=None if gate is None else taken(gate, rows),
             taste_in=taste_in,
             taste_out=taste_out,
         )

@@ -1,6 +1,24 @@
 """What the model adapts to: declarations of conditions, and names ↔ indices."""
 
-from hyperadapters.conditions.specs import POPULATION, Lookup, UnknownPolicy, condition_from_dict
+from hyperadapters.conditions.attributes import Attributes
+from hyperadapters.conditions.fields import POPULATION, UnknownPolicy
+from hyperadapters.conditions.instance import Instance, Pool
+from hyperadapters.conditions.lookup import Lookup
+from hyperadapters.conditions.mixture import mixture
+from hyperadapters.conditions.specs import Condition, condition_from_dict
+from hyperadapters.conditions.vector import Vector
 from hyperadapters.conditions.vocabulary import Vocabulary
 
-__all__ = ["POPULATION", "Lookup", "UnknownPolicy", "Vocabulary", "condition_from_dict"]
+__all__ = [
+    "POPULATION",
+    "Attributes",
+    "Condition",
+    "Instance",
+    "Lookup",
+    "Pool",
+    "UnknownPolicy",
+    "Vector",
+    "Vocabulary",
+    "condition_from_dict",
+    "mixture",
+]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hyperadapters.conditions.specs import POPULATION
+from hyperadapters.conditions.fields import POPULATION
 from hyperadapters.errors import ConditionError
 
 

@@ -1,23 +1,26 @@
 """One learned vector per annotator (or task)."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hyperadapters.conditions import POPULATION, UnknownPolicy
-from hyperadapters.errors import ConditionError
+from hyperadapters.encoders.base import ConditionEncoder
+from hyperadapters.encoders.start import Start, start_table_
 
 
-class LookupEncoder(nn.Module):
+class LookupEncoder(ConditionEncoder):
     """A table of vectors, with an answer for conditions that are not in it.
 
     Args:
         size: Number of vectors.
         width: Width of a vector.
-        centred: Whether zero is the population: vectors start at zero and index -1 is zero. If
-            not, vectors start at N(0, 1) and index -1 is the mean of all vectors.
-        unknown: ``"error"`` refuses index -1.
-        name: Keyword of the condition, for error messages.
+        start: Where a centred table begins, see `start_table_`.
+        parts: See `zero_dims`.
+        centred: Whether zero is the population, and the answer to index -1. If not, vectors start
+            at N(0, 1) whatever the `start`, and index -1 is the mean of all vectors.
+        unknown: What index -1 means, for those who read it here; nothing is refused here.
+        name: Keyword of the condition.
     """
 
     def __init__(
@@ -25,13 +28,17 @@ class LookupEncoder(nn.Module):
         size: int,
         width: int,
         *,
+        start: Start = "zero-change",
+        parts: int = 2,
         centred: bool = True,
         unknown: UnknownPolicy = "population",
         name: str = "condition",
     ) -> None:
         super().__init__()
+        self.start: Start = start
+        self.parts = parts
         self.centred = centred
-        self.unknown = unknown
+        self.unknown: UnknownPolicy = unknown
         self.name = name
         self.vectors = nn.Parameter(torch.empty(size, width))
         self.reset_parameters()
@@ -42,19 +49,21 @@ class LookupEncoder(nn.Module):
         return self.vectors.shape[1]
 
     def reset_parameters(self) -> None:
-        """Start again: zeros when centred, else N(0, 1)."""
-        nn.init.zeros_(self.vectors) if self.centred else nn.init.normal_(self.vectors)
+        """Start again, as after construction."""
+        start_table_(self.vectors, self.start if self.centred else "hyperfan-in", self.parts)
 
-    def forward(self, index: Int[Tensor, " n"]) -> Float[Tensor, "n width"]:
-        """Indices → vectors.
+    def forward(
+        self, values: Int[Tensor, " n"] | Float[Tensor, "n size"]
+    ) -> Float[Tensor, "n width"]:
+        """Indices, or mixtures (one weight per vector of the table), → vectors.
 
-        Raises:
-            ConditionError: An index is below -1 or not below the size of the table, or it is -1
-                where the policy is ``"error"``.
+        Args:
+            values: Indices from -1 to ``size - 1``, not checked; or weights, shape ``(n, size)``.
         """
-        self._check(index)
-        vectors = self.vectors.index_select(0, index.clamp(min=0))
-        return torch.where((index == POPULATION).unsqueeze(1), self.population(), vectors)
+        if values.is_floating_point():
+            return values.to(self.vectors.dtype) @ self.vectors
+        vectors = self.vectors.index_select(0, values.clamp(min=0))
+        return torch.where(self.known(values).unsqueeze(1), vectors, self.population())
 
     def population(self) -> Float[Tensor, "1 width"]:
         """The vector of nobody in particular."""
@@ -62,18 +71,8 @@ class LookupEncoder(nn.Module):
             return torch.zeros_like(self.vectors[:1])
         return self.vectors.mean(dim=0, keepdim=True)
 
-    def _check(self, index: Int[Tensor, " n"]) -> None:
-        if index.numel() == 0:
-            return
-        low, high = int(index.min()), int(index.max())
-        size = self.vectors.shape[0]
-        if high >= size or low < POPULATION:
-            wrong = high if high >= size else low
-            raise ConditionError(
-                f"{self.name}: got index {wrong}; wanted 0 to {size - 1}"
-                + (", or -1 for the population" if self.unknown == "population" else "")
-            )
-        if low == POPULATION and self.unknown == "error":
-            raise ConditionError(
-                f"{self.name}: got -1 (unknown), which this model refuses; wanted 0 to {size - 1}"
-            )
+    def known(self, values: Int[Tensor, " n"] | Float[Tensor, "n size"]) -> Bool[Tensor, " n"]:
+        """Which indices are not -1; all mixtures are known."""
+        if values.is_floating_point():
+            return torch.ones(values.shape[0], dtype=torch.bool, device=values.device)
+        return values != POPULATION

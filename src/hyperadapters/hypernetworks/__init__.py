@@ -4,16 +4,31 @@ from hyperadapters.hypernetworks.base import Hypernetwork
 from hyperadapters.hypernetworks.centred import CentredHypernetwork
 from hyperadapters.hypernetworks.head import HeadGenerator
 from hyperadapters.hypernetworks.learned import LearnedAdapter
-from hyperadapters.hypernetworks.network import AdapterNetwork, NetworkSpec, build_network
+from hyperadapters.hypernetworks.network import AdapterNetwork, build_network
+from hyperadapters.hypernetworks.sources import GroupSource
+from hyperadapters.hypernetworks.spec import (
+    BiasSource,
+    GroupSpec,
+    HypernetworkKind,
+    NetworkSpec,
+    Source,
+)
+from hyperadapters.hypernetworks.stored import StoredAdapters
 from hyperadapters.hypernetworks.two_tower import TwoTowerHypernetwork
 
 __all__ = [
     "AdapterNetwork",
+    "BiasSource",
     "CentredHypernetwork",
+    "GroupSource",
+    "GroupSpec",
     "HeadGenerator",
     "Hypernetwork",
+    "HypernetworkKind",
     "LearnedAdapter",
     "NetworkSpec",
+    "Source",
+    "StoredAdapters",
     "TwoTowerHypernetwork",
     "build_network",
 ]

@@ -1,46 +1,55 @@
 """Our hypernetwork: a learned adapter for the population plus a deviation for each condition."""
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from hyperadapters.adapters import LoRAWeights
+from hyperadapters.adapters import Placement, SiteWeights
+from hyperadapters.encoders import Start
 from hyperadapters.hypernetworks.base import Hypernetwork
+from hyperadapters.hypernetworks.heads import ChunkedHeads, HeadKind, build_heads, targets_of
 from hyperadapters.hypernetworks.learned import LearnedAdapter
-from hyperadapters.sites import Site
+from hyperadapters.hypernetworks.trunk import Trunk
+
+# Tensors that can be left to the shared adapter.
+INCOMING = ("a", "down", "down_bias")
 
 
 class CentredHypernetwork(Hypernetwork):
     r"""Shared adapter + deviation; the vector zero gives the shared adapter exactly.
 
-        u(z, s) = gelu(W_z z + W_s e_s + c) - gelu(W_s e_s + c)
-        A(z, s) = A_s + γ · H_A u(z, s),      B(z, s) = B_s + γ · H_B u(z, s)
+        W(z, s) = W_s + γ · H u(z, s)       for each tensor W of each site s
 
-    The first layer is factored: the part of the condition is computed once and that of the site
-    once, instead of once for every pair. `H_A` and `H_B` have no bias and exist once per distinct
-    weight shape. Because u(0, s) = 0, whoever has no vector is answered for by the population.
+    u is what the condition changes in the hidden units of the site (see `Trunk`). The heads `H`
+    have no bias and exist once per weight shape (see `heads`). Because u(0, s) = 0, whoever has no
+    vector is answered for by the population.
 
     While `deviates` is false only the shared adapter is used: a first stage of training can settle
     what all have in common, at the price of a single adapter. With zero heads the deviation then
     starts at zero, and "no deviation" stays within reach.
 
     Args:
-        sites: The sites, in their fixed order.
-        r: LoRA rank.
+        placements: Sites and forms, in their fixed order.
         width: Width of the condition vectors.
         site_width: Width of the learned vector e_s of a site.
-        hidden_width: Width of u.
+        hidden_width: Number of hidden units, even.
+        kind: Kind of the heads.
+        n_basis: Number of basis tensors per weight shape, with ``"basis"``.
+        chunk_width: Length of a chunk, with ``"chunked"``.
         deviation_scale: γ; small values hold the deviation back.
-        generate_a: Whether A deviates too, or B alone.
-        zero_heads: Whether `H_A` and `H_B` start at zero. They must not where nothing else moves
-            the condition vectors, for then neither would ever get a gradient.
+        generate_a: Whether the incoming tensors (A; D and d) deviate too, or the outgoing alone.
+        start: ``"zero-change"``: nothing is changed, and every tensor gets a gradient.
+            ``"hyperfan-in"``: what is generated has variance 1 / fan-in, so something is changed.
+            ``"lora"``: B is zero and so, with `zero_heads`, are the heads.
+        zero_heads: Whether the heads start at zero with ``"lora"``. They must not where nothing
+            else moves the condition vectors, for then neither would ever get a gradient.
         deviating: For every site whether it deviates; all do by default. The others have the
             shared adapter, and what lies below the first deviating site is the same for everyone.
+        gains: Whether the directions have gains (see `LearnedAdapter`).
+        live: Dimensions of the condition vectors that start at zero; by default all.
 
     Attributes:
         deviates: Whether the deviation is applied.
@@ -48,45 +57,49 @@ class CentredHypernetwork(Hypernetwork):
 
     def __init__(
         self,
-        sites: Sequence[Site],
-        r: int,
+        placements: Sequence[Placement],
         width: int,
         *,
         site_width: int = 64,
         hidden_width: int = 128,
+        kind: HeadKind = "mlp",
+        n_basis: int = 16,
+        chunk_width: int = 256,
         deviation_scale: float = 1.0,
         generate_a: bool = True,
+        start: Start = "zero-change",
         zero_heads: bool = False,
         deviating: Sequence[bool] | None = None,
+        gains: bool = False,
+        live: Bool[Tensor, " width"] | None = None,
     ) -> None:
         super().__init__()
         self.deviates = True
+        self.start: Start = start
         self.zero_heads = zero_heads
-        self.r = r
         self.deviation_scale = deviation_scale
-        kept = [True] * len(sites) if deviating is None else list(deviating)
+        kept = [True] * len(placements) if deviating is None else list(deviating)
         self.deviating_sites = [position for position, deviates in enumerate(kept) if deviates]
-        self.shared = LearnedAdapter(sites, r)
-        self.sizes_a = [r * sites[i].in_width for i in self.deviating_sites] if generate_a else []
-        self.sizes_b = [r * sites[i].out_width for i in self.deviating_sites]
-        self.site_vectors = nn.Parameter(torch.empty(len(self.deviating_sites), site_width))
-        self.from_condition = nn.Linear(width, hidden_width, bias=False)
-        self.from_site = nn.Linear(site_width, hidden_width)
-        self.head_a = _heads(self.sizes_a, hidden_width)
-        self.head_b = _heads(self.sizes_b, hidden_width)
+        self.shared = LearnedAdapter(placements, start, gains=gains)
+        chosen = [placements[site] for site in self.deviating_sites]
+        names = None if generate_a else [n for p in chosen for n in p.shapes if n not in INCOMING]
+        self.heads = build_heads(
+            kind,
+            targets_of(chosen, names),
+            hidden_width,
+            n_basis=n_basis,
+            chunk_width=chunk_width,
+        )
+        n_chunks = self.heads.n_chunks if isinstance(self.heads, ChunkedHeads) else 0
+        self.trunk = Trunk(width, len(chosen), site_width, hidden_width, n_chunks)
+        self._live = torch.ones(width, dtype=torch.bool) if live is None else live
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start again: shared adapter at no change, heads at the scale of one LoRA factor A."""
+        """Start again."""
         self.shared.reset_parameters()
-        nn.init.normal_(self.site_vectors)
-        self.from_condition.reset_parameters()
-        self.from_site.reset_parameters()
-        for head in [*self.head_a.values(), *self.head_b.values()]:
-            if isinstance(head, nn.Linear):
-                # A factor A of LoRA has entries of about 1/√in_width; u has hidden_width entries.
-                std = math.sqrt(self.r / (head.out_features * head.in_features))
-                nn.init.normal_(head.weight, std=0.0 if self.zero_heads else std)
+        self.trunk.reset_parameters(self.start, self._live)
+        self.heads.reset_parameters(self.start, zero=self.zero_heads)
 
     @contextmanager
     def deviating(self, deviates: bool) -> Iterator[None]:
@@ -97,46 +110,15 @@ class CentredHypernetwork(Hypernetwork):
         finally:
             self.deviates = before
 
-    def forward(self, z: Float[Tensor, "n width"]) -> list[LoRAWeights]:
-        """Factors per site, leading axis n (1 for what does not deviate)."""
+    def forward(self, z: Float[Tensor, "n width"]) -> list[SiteWeights]:
+        """Weights per site, leading axis n (1 for what does not deviate)."""
         weights = self.shared(z)
         if not self.deviates:
             return weights
-        hidden = self._hidden(z)
-        a = _generate(self.head_a, hidden, self.sizes_a)
-        b = _generate(self.head_b, hidden, self.sizes_b)
-        for i, site in enumerate(self.deviating_sites):
+        generated = self.heads.generate(self.trunk, z, self.deviation_scale)
+        for site, deviation in zip(self.deviating_sites, generated, strict=True):
             shared = weights[site]
-            weights[site] = LoRAWeights(
-                shared.a + a[i].view(-1, *shared.a.shape[1:]) if a else shared.a,
-                shared.b + b[i].view(-1, *shared.b.shape[1:]),
+            weights[site] = shared._replace(
+                **{name: getattr(shared, name) + value for name, value in deviation.items()}
             )
         return weights
-
-    def _hidden(self, z: Float[Tensor, "n width"]) -> Float[Tensor, "n sites hidden"]:
-        of_site = self.from_site(self.site_vectors)
-        of_condition = self.from_condition(z)
-        gelu = nn.functional.gelu
-        # Exactly zero where z is zero.
-        hidden = gelu(of_condition.unsqueeze(1) + of_site) - gelu(of_site)
-        return hidden * self.deviation_scale
-
-
-def _heads(sizes: Iterable[int], hidden_width: int) -> nn.ModuleDict:
-    """One linear head without bias per distinct number of values."""
-    distinct = sorted(set(sizes))
-    return nn.ModuleDict({str(n): nn.Linear(hidden_width, n, bias=False) for n in distinct})
-
-
-def _generate(
-    heads: nn.ModuleDict, hidden: Float[Tensor, "n sites hidden"], sizes: Sequence[int]
-) -> list[Float[Tensor, "n values"]]:
-    """The values of every site, one matrix product per distinct shape."""
-    positions: defaultdict[int, list[int]] = defaultdict(list)
-    for position, size in enumerate(sizes):
-        positions[size].append(position)
-    values: dict[int, Tensor] = {}
-    for size, members in positions.items():
-        generated = heads[str(size)](hidden[:, members])
-        values.update(zip(members, generated.unbind(dim=1), strict=True))
-    return [values[position] for position in range(len(sizes))]

@@ -3,10 +3,11 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from hyperadapters.adapters import HeadWeights
+from hyperadapters.adapters import Directions, HeadWeights
+from hyperadapters.encoders import Start
 
 
 class HeadGenerator(nn.Module):
@@ -28,6 +29,10 @@ class HeadGenerator(nn.Module):
         n_labels: Number of logits; `None` generates neither bias nor taste.
         taste_rank: Rank of the taste; 0 leaves it out.
         shift: Whether to generate a shift.
+        start: With ``"zero-change"`` every map is zero where the condition vector is not, or the
+            other way round, and the directions of the taste are shared out: in some W is zero, in
+            some Q z, in some P.
+        live: Dimensions of the condition vector that start at zero; by default all.
     """
 
     def __init__(
@@ -38,8 +43,12 @@ class HeadGenerator(nn.Module):
         taste_rank: int = 0,
         *,
         shift: bool = True,
+        start: Start = "zero-change",
+        live: Bool[Tensor, " width"] | None = None,
     ) -> None:
         super().__init__()
+        self.start: Start = start
+        self._live = torch.ones(width, dtype=torch.bool) if live is None else live
         self.shift = nn.Linear(width, in_width, bias=False) if in_width and shift else None
         self.bias = nn.Linear(width, n_labels, bias=False) if n_labels else None
         self.gate: nn.Linear | None = None
@@ -59,6 +68,24 @@ class HeadGenerator(nn.Module):
         for factor in (self.taste_in, self.taste_out):
             if factor is not None:
                 nn.init.normal_(factor, std=1.0 / math.sqrt(factor.shape[1]))
+        if self.start == "zero-change":
+            self._silence()
+
+    def _silence(self) -> None:
+        # What is multiplied with a part of the vector that is not zero at the start is zero.
+        for layer in (self.shift, self.bias):
+            if layer is not None:
+                layer.weight.data.mul_(self._live.to(layer.weight))
+        if self.gate is None or self.taste_in is None or self.taste_out is None:
+            return
+        rank = self.gate.out_features
+        shares = Directions.of(rank, gains=True)
+        # With fewer than three directions only the gate, through which the vectors get theirs.
+        gates = shares.silent_gain if rank >= 3 else slice(0, rank)
+        self.gate.weight.data[gates].mul_(self._live.to(self.gate.weight))
+        if rank >= 3:
+            self.taste_out.data[:, shares.silent_out] = 0.0
+            self.taste_in.data[shares.silent_in] = 0.0
 
     def forward(self, z: Float[Tensor, "n width"]) -> HeadWeights:
         """What every condition adds to the head; `None` for what is not generated."""

@@ -1,40 +1,51 @@
 """One learned adapter for everybody: the hypernetwork that ignores its condition."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperadapters.adapters import LoRAWeights
+from hyperadapters.adapters import Placement, SiteWeights
+from hyperadapters.encoders import Start
 from hyperadapters.hypernetworks.base import Hypernetwork
-from hyperadapters.sites import Site
 
 
 class LearnedAdapter(Hypernetwork):
-    """An ordinary LoRA: A Kaiming-uniform, B zero, so that it starts as no change (Hu et al. 2021).
+    """An ordinary adapter that starts as no change.
 
     Args:
-        sites: The sites, in their fixed order.
-        r: LoRA rank.
+        placements: Sites and forms, in their fixed order.
+        start: ``"lora"`` starts as Hu et al. 2021 do (B is zero); otherwise every tensor gets a
+            gradient at the first step, see `hyperadapters.adapters.Directions`.
+        gains: Whether the directions have gains, some of which start at zero.
     """
 
-    def __init__(self, sites: Sequence[Site], r: int) -> None:
+    def __init__(
+        self, placements: Sequence[Placement], start: Start = "zero-change", *, gains: bool = False
+    ) -> None:
         super().__init__()
-        self.a = nn.ParameterList([torch.empty(r, site.in_width) for site in sites])
-        self.b = nn.ParameterList([torch.empty(site.out_width, r) for site in sites])
+        self.placements = tuple(placements)
+        self.start: Start = start
+        self.gains = gains
+        self.sites = nn.ModuleList(
+            nn.ParameterDict({name: torch.empty(shape) for name, shape in place.shapes.items()})
+            for place in placements
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Start again from no change."""
-        for a in self.a:
-            nn.init.kaiming_uniform_(a, a=math.sqrt(5))
-        for b in self.b:
-            nn.init.zeros_(b)
+        for place, tensors in zip(self.placements, self._tensors(), strict=True):
+            directions = place.directions(gains=self.gains) if self.start != "lora" else None
+            place.form.start(tensors, directions)
 
-    def forward(self, z: Float[Tensor, "n width"]) -> list[LoRAWeights]:
-        """The same factors for every condition, leading axis 1."""
+    def forward(self, z: Float[Tensor, "n width"]) -> list[SiteWeights]:
+        """The same weights for every condition, leading axis 1."""
         return [
-            LoRAWeights(a.unsqueeze(0), b.unsqueeze(0)) for a, b in zip(self.a, self.b, strict=True)
+            place.form.assemble([tensor.unsqueeze(0) for tensor in tensors])
+            for place, tensors in zip(self.placements, self._tensors(), strict=True)
         ]
+
+    def _tensors(self) -> list[list[Tensor]]:
+        return [[*site.values()] for site in self.sites if isinstance(site, nn.ParameterDict)]

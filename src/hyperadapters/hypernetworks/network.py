@@ -1,81 +1,25 @@
-"""From conditions to adapter weights: encoders, hypernetwork and head generator in one module."""
+"""From conditions to adapter weights: encoders, sources and head generator in one module."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from hyperadapters.adapters import AdapterWeights, HeadWeights
-from hyperadapters.conditions import Lookup
-from hyperadapters.encoders import LookupEncoder
-from hyperadapters.errors import ConditionError, ConfigError
-from hyperadapters.hypernetworks.base import Hypernetwork
-from hyperadapters.hypernetworks.centred import CentredHypernetwork
+from hyperadapters.adapters import AdapterWeights, GroupWeights, HeadWeights, silenced
+from hyperadapters.conditions import Attributes, Lookup
+from hyperadapters.encoders import (
+    ConditionEncoder,
+    LookupEncoder,
+    build_encoder,
+    prepare,
+)
+from hyperadapters.encoders.combine import Combiner, zero_parts
+from hyperadapters.errors import ConditionError
 from hyperadapters.hypernetworks.head import HeadGenerator
-from hyperadapters.hypernetworks.learned import LearnedAdapter
-from hyperadapters.hypernetworks.two_tower import TwoTowerHypernetwork
-from hyperadapters.sites import Site
-
-LoRASource = Literal["centred", "two-tower", "learned"]
-BiasSource = Literal["generated", "per-condition", "none"]
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """Everything that fixes the shape of an `AdapterNetwork`.
-
-    Attributes:
-        conditions: Keyword → declaration.
-        r: LoRA rank.
-        lora_source: ``"centred"``, ``"two-tower"`` (published) or ``"learned"`` (shared adapter).
-        bias_source: Where the logit bias comes from: generated from the vector, one stored bias
-            per condition, or none.
-        shift: Whether a shift of the head's input is generated.
-        taste_rank: Rank of the generated low-rank adapter of the head; 0 for none.
-        condition_width: Width of condition vectors that declare none.
-        site_width: Width of the vector of a site.
-        hidden_width: Width of the hypernetwork's hidden layer.
-        hypernetwork_dropout: Dropout inside the published hypernetwork.
-        deviation_scale: γ of `CentredHypernetwork`.
-        generate_a: Whether A deviates too, or B alone, in `CentredHypernetwork`.
-        deviating_layers: Numbers of the layers whose sites deviate, in `CentredHypernetwork`; all
-            by default. The others have the shared adapter.
-        condition_dropout: Probability that a condition is replaced by the population in training.
-        condition_noise: Standard deviation of Gaussian noise on the vectors in training.
-        head_width: Width of the head's input (for `shift`).
-        n_labels: Number of logits (for the bias).
-    """
-
-    conditions: Mapping[str, Lookup]
-    r: int
-    lora_source: LoRASource = "centred"
-    bias_source: BiasSource = "generated"
-    shift: bool = True
-    taste_rank: int = 0
-    condition_width: int = 64
-    site_width: int = 64
-    hidden_width: int = 128
-    hypernetwork_dropout: float = 0.0
-    deviation_scale: float = 1.0
-    generate_a: bool = True
-    deviating_layers: Sequence[int] | None = None
-    condition_dropout: float = 0.0
-    condition_noise: float = 0.0
-    head_width: int | None = None
-    n_labels: int | None = None
-
-    @property
-    def needs_vectors(self) -> bool:
-        """Whether anything is generated from a condition vector."""
-        return self.lora_source != "learned" or self.bias_source == "generated" or self.shift
-
-    @property
-    def needs_conditions(self) -> bool:
-        """Whether the weights depend on the condition at all."""
-        return self.needs_vectors or self.bias_source == "per-condition"
+from hyperadapters.hypernetworks.sources import GroupSource
+from hyperadapters.hypernetworks.spec import NetworkSpec
 
 
 class AdapterNetwork(nn.Module):
@@ -83,149 +27,237 @@ class AdapterNetwork(nn.Module):
 
     Args:
         spec: The shape of the network.
-        sites: The sites, in their fixed order.
     """
 
-    def __init__(self, spec: NetworkSpec, sites: Sequence[Site]) -> None:
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        centred = spec.lora_source != "two-tower"
         self.encoders = nn.ModuleDict()
-        if spec.needs_vectors:
-            for name, lookup in spec.conditions.items():
-                self.encoders[name] = LookupEncoder(
-                    lookup.size,
-                    lookup.width or spec.condition_width,
-                    centred=centred,
-                    unknown=lookup.unknown,
-                    name=name,
-                )
-        width = sum(encoder.width for encoder in self._lookups.values())
-        self.hypernetwork = _build_hypernetwork(spec, sites, width)
-        bias_labels = spec.n_labels if spec.bias_source == "generated" else None
-        self.head = (
-            HeadGenerator(width, spec.head_width, bias_labels, spec.taste_rank, shift=spec.shift)
-            if width
-            else None
-        )
+        for name in spec.encoded:
+            self.encoders[name] = build_encoder(
+                name,
+                spec.conditions[name],
+                default_width=spec.condition_width,
+                start=spec.start,
+                parts=zero_parts(spec.combine),
+                centred=spec.centred,
+                instance_width=spec.instance_width,
+            )
+        self.combiners = nn.ModuleDict()
+        self.sources = nn.ModuleList()
+        for group in spec.groups:
+            names = group.conditions if group.source == "generated" else ()
+            combiner = self._combiner(names)
+            self.sources.append(GroupSource(spec, group, combiner.width, combiner.live))
+        self.head: HeadGenerator | None = None
+        if spec.generates_head:
+            combiner = self._combiner(tuple(spec.conditions))
+            self.head = HeadGenerator(
+                combiner.width,
+                spec.head_width,
+                spec.n_labels if spec.bias_source == "generated" else None,
+                spec.taste_rank,
+                shift=spec.shift,
+                start=spec.start,
+                # Where vectors are not centred no part of them is zero, so all maps have to be.
+                live=combiner.live & spec.centred,
+            )
         self.biases = nn.ModuleDict()
         if spec.bias_source == "per-condition":
-            for name, lookup in spec.conditions.items():
-                self.biases[name] = LookupEncoder(
-                    lookup.size, spec.n_labels or 0, unknown=lookup.unknown, name=name
-                )
+            for name, condition in spec.conditions.items():
+                if isinstance(condition, Lookup):
+                    self.biases[name] = LookupEncoder(
+                        condition.size, spec.n_labels or 0, start="lora", name=name
+                    )
 
-    @property
-    def _lookups(self) -> dict[str, LookupEncoder]:
-        return {k: v for k, v in self.encoders.items() if isinstance(v, LookupEncoder)}
-
-    def forward(self, conditions: Mapping[str, Int[Tensor, " rows"]]) -> AdapterWeights:
-        """Weights for every row.
+    def prepare(self, conditions: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
+        """What users pass → tensors with a leading axis of rows, all of one length.
 
         Args:
-            conditions: Keyword → indices, one per row; -1 is the population. May be empty when
-                the weights do not depend on conditions.
+            conditions: Keyword → value; the declared ones are taken, of which all must be there.
+            device: Where to put them.
 
         Raises:
-            ConditionError: A declared condition is missing, or lengths differ, or an index is out
-                of range.
+            ConditionError: A condition is missing, does not fit its declaration, or differs from
+                another in length.
         """
-        if not self.spec.needs_conditions:
-            return AdapterWeights(lora=self.hypernetwork(_no_vectors(self)))
-        distinct, rows = self._distinct(conditions)
-        z = self.vectors(distinct)
-        head = HeadWeights() if self.head is None else self.head(z)
-        for name in self.biases:
-            stored = self.biases[name](distinct[name])
-            head = head._replace(bias=stored if head.bias is None else head.bias + stored)
-        return AdapterWeights(self.hypernetwork(z), head, rows)
-
-    def vectors(self, distinct: Mapping[str, Int[Tensor, " n"]]) -> Float[Tensor, "n width"]:
-        """Condition vectors side by side; noisy, and some of them absent, in training."""
-        if not self.encoders:
-            count = next(iter(distinct.values())).shape[0]
-            return next(self.parameters()).new_zeros(count, 0)
-        # The order of the specification, not that of the call, fixes what stands where.
-        z = torch.cat([encoder(distinct[name]) for name, encoder in self.encoders.items()], dim=1)
-        if self.training and self.spec.condition_noise:
-            z = z + self.spec.condition_noise * torch.randn_like(z)
-        if self.training and self.spec.condition_dropout:
-            kept = torch.rand(z.shape[0], 1, device=z.device) >= self.spec.condition_dropout
-            nobody = torch.cat([encoder.population() for encoder in self._lookups.values()], dim=1)
-            z = torch.where(kept, z, nobody)
-        return z
-
-    def _distinct(
-        self, conditions: Mapping[str, Int[Tensor, " rows"]]
-    ) -> tuple[dict[str, Int[Tensor, " n"]], Int[Tensor, " rows"]]:
-        names = list(self.spec.conditions)
+        names = list(self.spec.conditions) if self.spec.needs_conditions else []
         if missing := [name for name in names if conditions.get(name) is None]:
             raise ConditionError(
                 f"missing condition {', '.join(missing)}: this model adapts to "
-                f"{', '.join(names)}; pass one index per row, or -1 for the population"
+                f"{', '.join(names)}; pass one value per row, or one for all rows"
             )
-        lengths = {name: tuple(conditions[name].shape) for name in names}
+        width = self.spec.instance_width
+        values = {
+            name: prepare(name, self.spec.conditions[name], conditions[name], device, width)
+            for name in names
+        }
+        lengths = {name: value.shape[0] for name, value in values.items()}
+        longest = max(lengths.values(), default=1)
+        if any(length not in (1, longest) for length in lengths.values()):
+            raise ConditionError(f"conditions differ in length: {lengths}")
+        return {name: v.expand(longest, *v.shape[1:]) for name, v in values.items()}
+
+    def forward(self, conditions: Mapping[str, Tensor]) -> AdapterWeights:
+        """Weights for every row.
+
+        Args:
+            conditions: What `prepare` returned.
+
+        Raises:
+            ConditionError: A declared condition is missing, or lengths differ.
+        """
+        if self.spec.needs_conditions:
+            self._check(conditions)
+        n_rows = next((v.shape[0] for v in conditions.values()), 1)
+        encoded = _Encoded(self, conditions)
+        known = self._known(conditions)
+        groups = []
+        for group, source in zip(self.spec.groups, self.sources, strict=True):
+            names = group.conditions if group.adapts else ()
+            values, rows = encoded.distinct(names)
+            z = encoded.combined(group.conditions if group.source == "generated" else ())
+            weights = source(z, values)
+            if known is not None:
+                per_row = GroupWeights(weights, rows)
+                weights = [silenced(per_row.at(site), known) for site in range(len(weights))]
+                rows = None
+            groups.append(GroupWeights(weights, rows))
+        head, head_rows = self._head(encoded, known)
+        # A single condition for the whole batch, however long: no row has one of its own.
+        return AdapterWeights(groups, head, head_rows, n_rows if n_rows > 1 else None)
+
+    def _combiner(self, names: Sequence[str]) -> Combiner:
+        key = "+".join(names)
+        if not names:
+            return Combiner({}, "concat", self.spec.start)
+        if key not in self.combiners:
+            widths = {name: int(self.encoders[name].width) for name in names}  # pyright: ignore
+            self.combiners[key] = Combiner(widths, self.spec.combine, self.spec.start)
+        found = self.combiners[key]
+        assert isinstance(found, Combiner)  # noqa: S101 - for the type checker
+        return found
+
+    def _head(
+        self, encoded: "_Encoded", known: Bool[Tensor, " rows"] | None
+    ) -> tuple[HeadWeights, Int[Tensor, " rows"] | None]:
+        if self.head is None and not self.biases:
+            return HeadWeights(), None
+        names = tuple(self.spec.conditions)
+        values, rows = encoded.distinct(names)
+        head = HeadWeights() if self.head is None else self.head(encoded.combined(names))
+        for name in self.biases:
+            stored = self.biases[name](values[name])
+            head = head._replace(bias=stored if head.bias is None else head.bias + stored)
+        if known is None:
+            return head, rows
+        per_row = AdapterWeights((), head, rows).head_per_row()
+        return per_row.silenced(known), None
+
+    def _known(self, conditions: Mapping[str, Tensor]) -> Bool[Tensor, " rows"] | None:
+        """Rows that are adapted at all; `None` when no condition has the policy ``"base"``."""
+        known = None
+        for name, condition in self.spec.conditions.items():
+            if condition.unknown == "base" and name in conditions:
+                of_condition = _known_values(self, name, conditions[name])
+                known = of_condition if known is None else known & of_condition
+        return known
+
+    def _check(self, conditions: Mapping[str, Tensor]) -> None:
+        names = list(self.spec.conditions)
+        if missing := [name for name in names if name not in conditions]:
+            raise ConditionError(f"missing condition {', '.join(missing)}")
+        lengths = {name: conditions[name].shape[0] for name in names}
         if len(set(lengths.values())) != 1:
             raise ConditionError(f"conditions differ in length: {lengths}")
-        stacked = torch.stack([conditions[name] for name in names], dim=1)
-        distinct, rows = torch.unique(stacked, dim=0, return_inverse=True)
-        return {name: distinct[:, i] for i, name in enumerate(names)}, rows
 
 
-def build_network(spec: NetworkSpec, sites: Sequence[Site]) -> AdapterNetwork:
+class _Encoded:
+    """Values and vectors of one call, computed once for each set of conditions."""
+
+    def __init__(self, network: AdapterNetwork, conditions: Mapping[str, Tensor]) -> None:
+        self._network = network
+        self._conditions = conditions
+        self._distinct: dict[tuple[str, ...], tuple[dict[str, Tensor], Tensor | None]] = {}
+        self._combined: dict[tuple[str, ...], Tensor] = {}
+
+    def distinct(
+        self, names: Sequence[str]
+    ) -> tuple[dict[str, Tensor], Int[Tensor, " rows"] | None]:
+        """The different combinations of these conditions, and for each row which one it has."""
+        key = tuple(names)
+        if key not in self._distinct:
+            values = {name: self._conditions[name] for name in names}
+            self._distinct[key] = _distinct(values)
+        return self._distinct[key]
+
+    def combined(self, names: Sequence[str]) -> Float[Tensor, "n width"]:
+        """Vectors of these combinations; noisy, and some of them absent, in training."""
+        key = tuple(names)
+        if key not in self._combined:
+            self._combined[key] = self._combine(key)
+        return self._combined[key]
+
+    def _combine(self, names: tuple[str, ...]) -> Tensor:
+        network, spec = self._network, self._network.spec
+        if not names:
+            return next(network.parameters()).new_zeros(1, 0)
+        # The order of the specification, not that of the call, fixes what stands where.
+        values, _ = self.distinct(names)
+        encoders = [_encoder(network, name) for name in names]
+        vectors = [e(values[name]) for e, name in zip(encoders, names, strict=True)]
+        known = [e.known(values[name]) for e, name in zip(encoders, names, strict=True)]
+        somebody = torch.stack(known).any(dim=0).unsqueeze(1)
+        if network.training and spec.condition_dropout:
+            kept = torch.rand(vectors[0].shape[0], 1, device=vectors[0].device)
+            kept = kept >= spec.condition_dropout
+            somebody = somebody & kept
+            vectors = [
+                torch.where(kept, vector, encoder.population())
+                for vector, encoder in zip(vectors, encoders, strict=True)
+            ]
+        z = network._combiner(names)(vectors)
+        if network.training and spec.condition_noise:
+            # Nobody in particular has no vector that could be noisy.
+            z = z + spec.condition_noise * torch.randn_like(z) * somebody
+        return z
+
+
+def _distinct(values: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
+    # Under torch.compile the number of distinct values is not known, so every row is its own.
+    discrete = values and not any(value.is_floating_point() for value in values.values())
+    if not discrete or torch.compiler.is_compiling():
+        return values, None
+    columns = [value.reshape(value.shape[0], -1) for value in values.values()]
+    if columns[0].shape[0] == 1:
+        return values, None
+    found, rows = torch.unique(torch.cat(columns, dim=1), dim=0, return_inverse=True)
+    parts = found.split([column.shape[1] for column in columns], dim=1)
+    split = zip(values.items(), parts, strict=True)
+    return {name: part.reshape(-1, *value.shape[1:]) for (name, value), part in split}, rows
+
+
+def _encoder(network: AdapterNetwork, name: str) -> ConditionEncoder:
+    encoder = network.encoders[name]
+    assert isinstance(encoder, ConditionEncoder)  # noqa: S101 - for the type checker
+    return encoder
+
+
+def _known_values(network: AdapterNetwork, name: str, value: Tensor) -> Tensor:
+    if name in network.encoders:
+        return _encoder(network, name).known(value)
+    if isinstance(network.spec.conditions[name], Attributes):
+        return (value >= 0).any(dim=1)
+    if value.is_floating_point():
+        return torch.ones(value.shape[0], dtype=torch.bool, device=value.device)
+    return value >= 0
+
+
+def build_network(spec: NetworkSpec) -> AdapterNetwork:
     """The network of a specification.
 
     Raises:
-        ConfigError: Something is to be generated but no condition is declared, or the head's sizes
-            are needed and not known.
+        ConfigError: See `NetworkSpec.check`.
     """
-    if spec.needs_conditions and not spec.conditions:
-        raise ConfigError(
-            "no conditions: name at least one, as conditions={'annotator_ids': Lookup(819)}, "
-            "or ask for a shared adapter with lora_source='learned', bias_source='none', "
-            "shift=False"
-        )
-    if spec.bias_source != "none" and not spec.n_labels:
-        raise ConfigError(f"bias_source={spec.bias_source!r} needs a classification head")
-    if spec.shift and not spec.head_width:
-        raise ConfigError("shift=True needs a classification head")
-    return AdapterNetwork(spec, sites)
-
-
-def _build_hypernetwork(spec: NetworkSpec, sites: Sequence[Site], width: int) -> Hypernetwork:
-    if spec.lora_source == "learned":
-        return LearnedAdapter(sites, spec.r)
-    if spec.lora_source == "two-tower":
-        return TwoTowerHypernetwork(
-            sites,
-            spec.r,
-            width,
-            site_width=spec.site_width,
-            hidden_width=spec.hidden_width,
-            dropout=spec.hypernetwork_dropout,
-        )
-    return CentredHypernetwork(
-        sites,
-        spec.r,
-        width,
-        site_width=spec.site_width,
-        hidden_width=spec.hidden_width,
-        deviation_scale=spec.deviation_scale,
-        generate_a=spec.generate_a,
-        # Shift and bias move the vectors, and vectors that have moved give the heads a gradient.
-        zero_heads=spec.shift or spec.bias_source == "generated",
-        deviating=_deviating(spec, sites),
-    )
-
-
-def _deviating(spec: NetworkSpec, sites: Sequence[Site]) -> list[bool]:
-    layers = spec.deviating_layers
-    chosen = [layers is None or site.layer in layers for site in sites]
-    if not any(chosen):
-        there = sorted({site.layer for site in sites if site.layer is not None})
-        raise ConfigError(f"no adapted layer is among deviating_layers {layers}; adapted: {there}")
-    return chosen
-
-
-def _no_vectors(network: nn.Module) -> Float[Tensor, "1 0"]:
-    return next(network.parameters()).new_zeros(1, 0)
+    spec.check()
+    return AdapterNetwork(spec)

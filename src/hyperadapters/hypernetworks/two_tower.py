@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperadapters.adapters import LoRAWeights
+from hyperadapters.adapters import LoRA, LoRAWeights, Placement, SiteWeights
 from hyperadapters.errors import ConfigError
 from hyperadapters.hypernetworks.base import Hypernetwork
-from hyperadapters.sites import Site
 
 
 class TwoTowerHypernetwork(Hypernetwork):
@@ -20,8 +19,8 @@ class TwoTowerHypernetwork(Hypernetwork):
     and Poesio 2025, https://arxiv.org/abs/2510.13259; sizes from the authors' released code.
 
     Args:
-        sites: The sites, in their fixed order; all must have the same widths.
-        r: LoRA rank.
+        placements: Sites and LoRA forms, in their fixed order; all must have the same widths and
+            rank.
         width: Width of the condition vectors.
         site_width: Width of the learned vector of a site.
         hidden_width: Width of the hidden layers.
@@ -30,8 +29,7 @@ class TwoTowerHypernetwork(Hypernetwork):
 
     def __init__(
         self,
-        sites: Sequence[Site],
-        r: int,
+        placements: Sequence[Placement],
         width: int,
         *,
         site_width: int = 768,
@@ -39,18 +37,19 @@ class TwoTowerHypernetwork(Hypernetwork):
         dropout: float = 0.25,
     ) -> None:
         super().__init__()
-        shapes = {(site.in_width, site.out_width) for site in sites}
-        if len(shapes) != 1:
+        shapes = {(p.site.in_width, p.site.out_width, p.form.size) for p in placements}
+        if len(shapes) != 1 or not all(isinstance(p.form, LoRA) for p in placements):
             raise ConfigError(
-                "the published hypernetwork needs sites of one shape, got "
-                + ", ".join(f"{i}→{o}" for i, o in sorted(shapes))
+                "the published hypernetwork writes LoRA weights for sites of one shape, got "
+                + ", ".join(
+                    sorted(f"{p.site.in_width}→{p.site.out_width} {p.form}" for p in placements)
+                )
             )
-        self.r = r
-        self.in_width, self.out_width = shapes.pop()
-        self.site_vectors = nn.Parameter(torch.empty(len(sites), site_width))
+        self.in_width, self.out_width, self.r = shapes.pop()
+        self.site_vectors = nn.Parameter(torch.empty(len(placements), site_width))
         into = width + site_width
-        self.tower_a = _tower(into, hidden_width, r * self.in_width, dropout)
-        self.tower_b = _tower(into, hidden_width, r * self.out_width, dropout)
+        self.tower_a = _tower(into, hidden_width, self.r * self.in_width, dropout)
+        self.tower_b = _tower(into, hidden_width, self.r * self.out_width, dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -63,7 +62,7 @@ class TwoTowerHypernetwork(Hypernetwork):
         nn.init.zeros_(self.tower_b[3].weight)  # pyright: ignore[reportArgumentType]
         nn.init.zeros_(self.tower_b[3].bias)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, z: Float[Tensor, "n width"]) -> list[LoRAWeights]:
+    def forward(self, z: Float[Tensor, "n width"]) -> list[SiteWeights]:
         """Factors per site, leading axis n."""
         n, sites = z.shape[0], self.site_vectors.shape[0]
         pairs = torch.cat(

@@ -17,7 +17,7 @@ from hyperadapters.conditions import Lookup, Vocabulary
 from hyperadapters.data.batches import RowBatch, prediction_batches
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.errors import ConfigError, RunError
-from hyperadapters.hypernetworks import AdapterNetwork, CentredHypernetwork, LearnedAdapter
+from hyperadapters.hypernetworks import AdapterNetwork
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods.examples import Examples
 from hyperadapters.methods.settings import Settings
@@ -110,7 +110,8 @@ class AnnotatorClassifier:
         with _upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
         model.eval()
-        size = adapter_network(model).spec.conditions[CONDITION].size
+        known = adapter_network(model).spec.conditions[CONDITION]
+        size = known.size if isinstance(known, Lookup) else 0
         if size != len(vocabulary):
             raise RunError(
                 f"{folder}: the adapter knows {size} annotators, the vocabulary {len(vocabulary)}"
@@ -125,10 +126,7 @@ class AnnotatorClassifier:
     @property
     def shares_texts(self) -> bool:
         """See the class."""
-        hypernetwork = self.network.hypernetwork
-        if isinstance(hypernetwork, CentredHypernetwork):
-            return not hypernetwork.deviates
-        return isinstance(hypernetwork, LearnedAdapter)
+        return all(not source.adapts for source in self.network.sources)  # pyright: ignore
 
     @property
     def keeps_states(self) -> bool:

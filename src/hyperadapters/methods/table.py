@@ -37,16 +37,16 @@ class Method:
     @property
     def is_staged(self) -> bool:
         """Whether a shared adapter is trained first and the deviations after it."""
-        return self.weights.get("lora_source") == "centred"
+        return self.weights.get("source") == "generated" and "hypernetwork" not in self.weights
 
 
-_SHARED = {"lora_source": "learned", "shift": False}
+_SHARED = {"source": "learned", "shift": False, "start": "lora"}
 
 _TABLE = (
     Method(
         "hyperlora",
         "shared LoRA + a deviation of LoRA and head written for each annotator",
-        weights={"lora_source": "centred", "bias_source": "generated", "shift": True},
+        weights={"source": "generated", "start": "lora"},
     ),
     Method(
         "hyperlora-paper",
@@ -76,7 +76,12 @@ _TABLE = (
             "batches_by_text": False,
             "max_length": 100,
         },
-        weights={"lora_source": "two-tower", "bias_source": "none", "shift": False},
+        weights={
+            "source": "generated",
+            "hypernetwork": "two-tower",
+            "bias_source": "none",
+            "shift": False,
+        },
     ),
     Method(
         "text-only",

@@ -8,7 +8,7 @@ from hyperadapters.errors import SiteError
 
 @dataclass(frozen=True)
 class Site:
-    """A linear module of the backbone that is adapted.
+    """A module of the backbone that is adapted.
 
     Attributes:
         name: Dotted path of the module in the backbone.

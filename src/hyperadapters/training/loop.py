@@ -65,9 +65,9 @@ class Trainer:
         self.accelerator = Accelerator()
         self.model = self.accelerator.prepare_model(classifier.model)
         network = classifier.network
-        hypernetwork = network.hypernetwork
-        centred = isinstance(hypernetwork, CentredHypernetwork)
-        self._hypernetwork = hypernetwork if centred else None
+        self._hypernetwork = next(
+            (part for part in network.modules() if isinstance(part, CentredHypernetwork)), None
+        )
         staged = self._hypernetwork is not None and classifier.method.is_staged
         # At least half of the epochs train what the method is about.
         self.shared_epochs = (

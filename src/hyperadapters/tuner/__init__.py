@@ -2,10 +2,12 @@
 
 from hyperadapters.tuner.conditioning import conditioned
 from hyperadapters.tuner.config import HyperAdapterConfig
+from hyperadapters.tuner.groups import Group
 from hyperadapters.tuner.model import HyperAdapterModel, adapter_network
 from hyperadapters.tuner.register import register
 
 __all__ = [
+    "Group",
     "HyperAdapterConfig",
     "HyperAdapterModel",
     "adapter_network",

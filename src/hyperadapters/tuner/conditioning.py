@@ -1,14 +1,15 @@
 """Which weights are applied at the moment, and for how long."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from hyperadapters.adapters import AdapterWeights
+from hyperadapters.conditions import Condition, Instance, Lookup
 from hyperadapters.errors import ConditionError
 
 if TYPE_CHECKING:
@@ -16,6 +17,35 @@ if TYPE_CHECKING:
 
 # Instance attribute of the adapted Transformers model that holds its `Conditioning`.
 ATTRIBUTE = "_hyperadapters"
+
+
+@dataclass(frozen=True)
+class Active:
+    """What is applied during a call or a block.
+
+    Attributes:
+        weights: Name of the adapter → its weights.
+        conditions: Name of the adapter → the conditions they were made of.
+        n_rows: Number of rows that have conditions of their own; `None` when any number will do.
+        repeats: Whether rows may be repeated, as `generate` does for beams.
+    """
+
+    weights: Mapping[str, AdapterWeights]
+    conditions: Mapping[str, Mapping[str, Tensor]]
+    n_rows: int | None
+    repeats: bool = False
+
+    def same_conditions(self, other: "Active") -> bool:
+        """Whether the same adapters work under equal conditions."""
+        if self is other or self.conditions is other.conditions:
+            return True
+        if self.conditions.keys() != other.conditions.keys():
+            return False
+        return all(
+            given.keys() == other.conditions[name].keys()
+            and all(torch.equal(given[key], other.conditions[name][key]) for key in given)
+            for name, given in self.conditions.items()
+        )
 
 
 class Conditioning:
@@ -28,50 +58,95 @@ class Conditioning:
     def __init__(self, tuner: "HyperAdapterModel") -> None:
         self.tuner = tuner
         self.enabled = True
-        self._active: dict[str, AdapterWeights] | None = None
+        self.active: Active | None = None
+        # Conditions of a block that wait for the instance to be complete.
+        self.waiting: dict[str, Any] = {}
         self._text_of_row: Tensor | None = None
 
     @property
     def is_active(self) -> bool:
         """Whether weights are applied at the moment."""
-        return self.enabled and self._active is not None
+        return self.enabled and self.active is not None
 
-    def weights(self, adapter: str) -> AdapterWeights:
-        """The weights applied at the moment.
+    @property
+    def weights(self) -> Mapping[str, AdapterWeights]:
+        """The weights applied at the moment, by adapter.
 
         Raises:
             ConditionError: The layer is running outside of the model's `forward` or `generate`.
         """
-        if self._active is None or adapter not in self._active:
+        if self.active is None:
             raise ConditionError(
                 "an adapted layer was called without a condition; call the whole model with its "
-                "conditions, or wrap the call in `with hyperadapters.conditioned(model, ...)`"
+                "conditions, or wrap the call in `with hyperadapters.conditioned(model, ...)` (a "
+                "checkpointed layer is run again in the backward pass: switch checkpointing on by "
+                "the model's own gradient_checkpointing_enable)"
             )
-        return self._active[adapter]
+        return self.active.weights
+
+    def instances(self, given: Mapping[str, Any]) -> dict[str, Instance]:
+        """Declared `Instance` conditions that were not given, of the active adapters."""
+        specs = [self.tuner.network(adapter).spec for adapter in self.tuner.active_adapters]
+        return {
+            name: condition
+            for spec in specs
+            for name, condition in spec.conditions.items()
+            if isinstance(condition, Instance) and given.get(name) is None
+        }
 
     @contextmanager
-    def applied(self, conditions: Mapping[str, Any], rows: int | None) -> Iterator[None]:
+    def applied(
+        self, conditions: Mapping[str, Any], rows: int | None, *, repeats: bool = False
+    ) -> Iterator[None]:
         """Apply the weights of these conditions until the end of the block.
 
         Without any condition the weights of an enclosing block stay in force.
 
         Args:
-            conditions: Keyword → index, or indices with one entry per row; `None` is missing.
+            conditions: Keyword → value, or values with one entry per row; `None` is missing.
             rows: Number of rows of the batch, where it is known.
+            repeats: Whether the rows may be repeated inside.
 
         Raises:
             ConditionError: A condition is missing or does not fit the batch.
         """
         given = {name: value for name, value in conditions.items() if value is not None}
-        if not self.enabled or (not given and self._active is not None):
+        previous = self.active
+        if not self.enabled:
             yield
             return
-        previous = self._active
-        self._active = self._generate(given, rows)
+        if not given and previous is not None:
+            self.active = _continued(previous, rows, repeats)
+        else:
+            self.active = self.generate({**self.waiting, **given}, rows, repeats=repeats)
         try:
             yield
         finally:
-            self._active = previous
+            self.active = previous
+
+    @contextmanager
+    def held(self, active: Active | None, *, enabled: bool = True) -> Iterator[None]:
+        """Put exactly this in force until the end of the block."""
+        before = self.active, self.enabled
+        self.active, self.enabled = active, enabled
+        try:
+            yield
+        finally:
+            self.active, self.enabled = before
+
+    def recomputed(self) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        """Contexts for `torch.utils.checkpoint`: its second run sees what the first one saw."""
+        return nullcontext(), self.held(self.active, enabled=self.enabled)
+
+    @contextmanager
+    def kept_waiting(self, conditions: Mapping[str, Any]) -> Iterator[None]:
+        """In this block every call has these conditions beside those it brings."""
+        before = self.waiting
+        self.waiting = {**before, **conditions}
+        try:
+            yield
+        finally:
+            self.waiting = before
 
     @property
     def text_of_row(self) -> Tensor | None:
@@ -82,7 +157,7 @@ class Conditioning:
     def sharing_texts(self, text_of_row: Tensor) -> Iterator[None]:
         """In this block the batch holds distinct texts, and the head makes rows of them.
 
-        Exact only while the LoRA weights do not differ from row to row.
+        Exact only while the weights of the sites do not differ from row to row.
 
         Args:
             text_of_row: For every row the position of its text in the batch, shape ``(rows,)``.
@@ -94,18 +169,34 @@ class Conditioning:
         finally:
             self._text_of_row = previous
 
-    def _generate(self, given: Mapping[str, Any], rows: int | None) -> dict[str, AdapterWeights]:
+    def generate(
+        self, given: Mapping[str, Any], rows: int | None, *, repeats: bool = False
+    ) -> Active:
+        """The weights for these conditions, of every active adapter.
+
+        Raises:
+            ConditionError: A condition is missing or does not fit the batch.
+        """
         rows = rows if self._text_of_row is None else int(self._text_of_row.shape[0])
-        weights = {}
+        weights, conditions = {}, {}
         for adapter in self.tuner.active_adapters:
-            network = self.tuner.hyperadapter_network[adapter]
-            device = next(network.parameters()).device
-            indices = {name: _as_indices(name, v, rows, device) for name, v in given.items()}
-            generated = network(indices)
-            # A single condition for the whole batch, however long: no row has one of its own.
-            single = indices and all(index.shape[0] == 1 for index in indices.values())
-            weights[adapter] = replace(generated, rows=None) if single else generated
-        return weights
+            network = self.tuner.network(adapter)
+            prepared = network.prepare(given, next(network.parameters()).device)
+            for name, value in prepared.items():
+                if rows is not None and value.shape[0] not in (1, rows):
+                    raise ConditionError(
+                        f"{name}: got {value.shape[0]} values for a batch of {rows} rows, wanted "
+                        "one per row (a packed or unpadded batch has no rows of its own)"
+                    )
+                alone = value.shape[0] == 1 and _is_list(given[name], network.spec.conditions[name])
+                if rows is not None and rows > 1 and alone:
+                    raise ConditionError(
+                        f"{name}: got 1 value for a batch of {rows} rows, wanted one per row"
+                    )
+            conditions[adapter] = prepared
+            weights[adapter] = network(prepared)
+        n_rows = {w.n_rows for w in weights.values() if w.n_rows is not None}
+        return Active(weights, conditions, max(n_rows, default=None), repeats)
 
 
 def conditioning_of(model: nn.Module) -> Conditioning:
@@ -126,7 +217,7 @@ def conditioned(model: nn.Module, **conditions: Any) -> Iterator[None]:
 
     Args:
         model: A `PeftModel` with a hyperadapter (or the model inside it).
-        **conditions: Keyword → one index for all rows, or indices with one entry per row.
+        **conditions: Keyword → one value for all rows, or values with one entry per row.
 
     Raises:
         ConditionError: The model has no hyperadapter, or a condition is missing or out of range.
@@ -135,22 +226,29 @@ def conditioned(model: nn.Module, **conditions: Any) -> Iterator[None]:
         >>> with conditioned(model, annotator_ids=17):
         ...     pipeline(texts)
     """
-    with conditioning_of(model).applied(conditions, rows=None):
-        yield
+    conditioning = conditioning_of(model)
+    if conditioning.instances(conditions):
+        # The input is part of the condition, so the weights are made in each call.
+        with conditioning.kept_waiting(conditions):
+            yield
+    else:
+        with conditioning.applied(conditions, rows=None):
+            yield
 
 
-def _as_indices(name: str, value: Any, rows: int | None, device: torch.device) -> Tensor:
-    index = torch.as_tensor(value, device=device)
-    if index.is_floating_point() or index.dtype == torch.bool or index.is_complex():
-        raise ConditionError(f"{name}: got {index.dtype}, wanted integers")
-    if index.ndim == 0:
-        return index.reshape(1).long()
-    if index.ndim != 1:
+def _is_list(value: Any, condition: Condition) -> bool:
+    """Whether indices were given as a list: then its length has to be that of the batch."""
+    if not isinstance(condition, Lookup):
+        return False
+    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0
+
+
+def _continued(active: Active, rows: int | None, repeats: bool) -> Active:
+    """What an inner call does with the weights of an outer one."""
+    fixed = None if active.repeats else active.n_rows
+    if rows is not None and fixed is not None and rows != fixed:
         raise ConditionError(
-            f"{name}: got shape {tuple(index.shape)}, wanted one index per row, shape (rows,)"
+            f"got a batch of {rows} rows inside a block with conditions of {fixed} rows; give one "
+            "condition for all rows, or batches of that many rows"
         )
-    if rows is not None and index.shape[0] != rows:
-        raise ConditionError(
-            f"{name}: got {index.shape[0]} indices for a batch of {rows} rows, wanted one per row"
-        )
-    return index.long()
+    return replace(active, repeats=True) if repeats and not active.repeats else active

@@ -1,15 +1,26 @@
 """The configuration that users write and `adapter_config.json` stores."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from peft import PeftConfig
 
-from hyperadapters.adapters import LoRA
-from hyperadapters.conditions import Lookup, condition_from_dict
-from hyperadapters.errors import ConfigError
-from hyperadapters.hypernetworks import NetworkSpec
-from hyperadapters.hypernetworks.network import BiasSource, LoRASource
+from hyperadapters.adapters import Activation
+from hyperadapters.conditions import Condition, condition_from_dict
+from hyperadapters.encoders import Start
+from hyperadapters.encoders.combine import Combine
+from hyperadapters.errors import ConfigError, SiteError
+from hyperadapters.hypernetworks import (
+    BiasSource,
+    GroupSpec,
+    HypernetworkKind,
+    NetworkSpec,
+    Source,
+)
+from hyperadapters.tuner.card import write_usage
+from hyperadapters.tuner.groups import FormName, Group
 
 METHOD = "hyperadapter"
 PEFT_TYPE = METHOD.upper()
@@ -18,6 +29,12 @@ PEFT_TYPE = METHOD.upper()
 RESERVED = frozenset(
     {"input_ids", "attention_mask", "labels", "task_ids", "adapter_names", "position_ids"}
 )
+_CHOICES = {
+    "combine": Combine,
+    "hypernetwork": HypernetworkKind,
+    "start": Start,
+    "bias_source": BiasSource,
+}
 
 
 @dataclass
@@ -29,23 +46,42 @@ class HyperAdapterConfig(PeftConfig):
         lora_alpha: The LoRA correction is multiplied by `lora_alpha / r`.
         lora_dropout: Dropout on the input of the correction.
         use_rslora: Multiply by `lora_alpha / √r` instead.
-        target_modules: Names (endings or a regular expression) of the linear modules to adapt;
-            by default those of the family of the backbone.
+        rank_pattern: Module name (ending or regular expression) → rank where it differs.
+        alpha_pattern: Module name → alpha where it differs.
+        target_modules: Names (endings or a regular expression) of the modules to adapt, or
+            ``"all-linear"``; by default those of the family of the backbone.
         exclude_modules: Names to leave out.
         layers_to_transform: Numbers of the layers to adapt; all by default.
-        layers_pattern: Name of the list of layers, where it is not the first number in the path.
         modules_to_save: Further modules that are trained and saved, such as a new head. PEFT adds
             the classification head by itself when `task_type` is ``"SEQ_CLS"``.
-        conditions: Keyword of `forward` → what it is, as ``{"annotator_ids": Lookup(819)}``.
-        lora_source: ``"centred"``: a shared adapter plus a generated deviation;
-            ``"two-tower"``: as published by Ignatev et al. 2025; ``"learned"``: a shared adapter.
+        form: ``"lora"``, or the parallel ``"bottleneck"`` beside the feed-forward sub-layers.
+        source: Where the weights come from: ``"generated"`` (a shared adapter plus what the
+            hypernetwork writes for each condition), ``"learned"`` (a shared adapter alone), or one
+            stored adapter ``"per-condition"``.
+        width: Number of units of a bottleneck.
+        activation: Of a bottleneck.
+        gains: Whether each condition has a learned factor on each direction (rank or unit).
+        groups: Several groups, each with sites, form and source of its own (`Group`), instead of
+            the one that the fields above describe.
+        conditions: Keyword of `forward` → what it is, as ``{"annotator_ids": Lookup(819)}``:
+            `Lookup`, `Attributes`, `Vector` or `Instance`.
+        combine: How the vectors of several conditions become one: ``"concat"``, ``"sum"`` or
+            ``"gate"``.
+        hypernetwork: ``"mlp"`` (one head per weight shape), ``"basis"`` (coefficients of `n_basis`
+            learned tensors), ``"chunked"`` (one head for all chunks of `chunk_width`, for wide
+            backbones) or ``"two-tower"`` (as published by Ignatev et al. 2025).
+        n_basis: Number of basis tensors per weight shape.
+        chunk_width: Length of a chunk.
+        start: ``"zero-change"``: nothing is changed at first, and every tensor gets a gradient at
+            the first step. ``"lora"``: nothing is changed; B, vectors and heads are zero.
+            ``"hyperfan-in"``: as Chang et al. 2020; the deviations are not zero.
         bias_source: ``"generated"`` logit bias, one stored bias ``"per-condition"``, ``"none"``.
-            The bias and the shift need `task_type="SEQ_CLS"`; elsewhere they are left out.
+            Bias, shift and taste need a classification head; elsewhere they are left out.
         shift: Whether to generate a shift of the classification head's input.
         taste_rank: Rank of a generated low-rank adapter of the classification head; 0 for none.
         condition_width: Width of a condition vector.
         site_width: Width of the learned vector of a site.
-        hidden_width: Width of the hypernetwork's hidden layer.
+        hidden_width: Number of hidden units of the hypernetwork, even.
         hypernetwork_dropout: Dropout inside the published hypernetwork.
         deviation_scale: Factor on the generated deviation.
         generate_a: Whether the deviation concerns both LoRA factors, or B alone.
@@ -53,6 +89,7 @@ class HyperAdapterConfig(PeftConfig):
             adapter; all adapted layers by default.
         condition_dropout: Probability in training that a row is answered from the population.
         condition_noise: Standard deviation of the noise on condition vectors in training.
+        sites: What was adapted, per group; filled in by `get_peft_model`, checked on loading.
 
     Raises:
         ConfigError: A field is out of range or a condition has a reserved name.
@@ -62,13 +99,24 @@ class HyperAdapterConfig(PeftConfig):
     lora_alpha: float | int = 16
     lora_dropout: float = 0.0
     use_rslora: bool = False
+    rank_pattern: dict[str, int] | None = None
+    alpha_pattern: dict[str, float] | None = None
     target_modules: list[str] | set[str] | str | None = None
     exclude_modules: list[str] | set[str] | str | None = None
     layers_to_transform: list[int] | int | None = None
-    layers_pattern: list[str] | str | None = None
     modules_to_save: list[str] | None = None
+    form: FormName = "lora"
+    source: Source = "generated"
+    width: int = 64
+    activation: Activation = "gelu"
+    gains: bool = False
+    groups: list[Any] | None = None
     conditions: dict[str, Any] = field(default_factory=dict)
-    lora_source: LoRASource = "centred"
+    combine: Combine = "concat"
+    hypernetwork: HypernetworkKind = "mlp"
+    n_basis: int = 16
+    chunk_width: int = 256
+    start: Start = "zero-change"
     bias_source: BiasSource = "generated"
     shift: bool = True
     taste_rank: int = 16
@@ -81,16 +129,21 @@ class HyperAdapterConfig(PeftConfig):
     deviating_layers: list[int] | None = None
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
+    sites: list[list[str]] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PEFT_TYPE  # pyright: ignore[reportAttributeAccessIssue]
+        # Whether `sites` was read from a folder and so has to be met.
+        self._sites_are_given = False
         # The condition declarations are kept as plain dictionaries, sorted: PEFT writes them as
         # JSON with sorted keys, and their order decides which part of the vector is whose.
         self.conditions = {
-            name: value.to_dict() if isinstance(value, Lookup) else dict(value)
+            name: dict(value) if isinstance(value, Mapping) else value.to_dict()
             for name, value in sorted(self.conditions.items())
         }
+        if self.groups is not None:
+            self.groups = [g.to_dict() if isinstance(g, Group) else dict(g) for g in self.groups]
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)
         if isinstance(self.exclude_modules, list):
@@ -98,7 +151,7 @@ class HyperAdapterConfig(PeftConfig):
         self._check()
 
     def _check(self) -> None:
-        _ = self.form, self.lookups
+        _ = self.resolved_groups, self.declared
         for name in self.conditions:
             if name in RESERVED or name.startswith("decoder_") or not name.isidentifier():
                 raise ConfigError(
@@ -106,57 +159,135 @@ class HyperAdapterConfig(PeftConfig):
                     "PEFT, or is not a Python identifier"
                 )
         self._check_numbers()
-        if self.lora_source not in ("centred", "two-tower", "learned"):
-            raise ConfigError(
-                f"lora_source must be 'centred', 'two-tower' or 'learned', got {self.lora_source!r}"
-            )
-        if self.bias_source not in ("generated", "per-condition", "none"):
-            raise ConfigError(
-                "bias_source must be 'generated', 'per-condition' or 'none', "
-                f"got {self.bias_source!r}"
-            )
+        for name, allowed in _CHOICES.items():
+            value, choices = getattr(self, name), get_args(allowed)
+            if value not in choices:
+                shown = ", ".join(repr(choice) for choice in choices)
+                raise ConfigError(f"{name} must be one of {shown}, got {value!r}")
 
     def _check_numbers(self) -> None:
         for name in ("lora_dropout", "condition_dropout", "hypernetwork_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        for name in ("condition_width", "site_width", "hidden_width"):
+        for name in ("condition_width", "site_width", "hidden_width", "chunk_width", "n_basis"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("taste_rank", "condition_noise"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.hidden_width % 2:
+            raise ConfigError(f"hidden_width must be even, got {self.hidden_width}")
+        if self.hypernetwork == "basis" and self.n_basis < 2:
+            raise ConfigError(f"n_basis must be at least 2, got {self.n_basis}")
 
     @property
-    def form(self) -> LoRA:
-        """Rank and scale."""
-        return LoRA(self.r, float(self.lora_alpha), self.use_rslora)
-
-    @property
-    def lookups(self) -> dict[str, Lookup]:
+    def declared(self) -> dict[str, Condition]:
         """The declared conditions as values."""
         return {name: condition_from_dict(data) for name, data in self.conditions.items()}
 
-    def network_spec(self, head_width: int | None, n_labels: int | None) -> NetworkSpec:
-        """The shape of the network, given the sizes of the classification head (or `None`)."""
+    @property
+    def resolved_groups(self) -> list[Group]:
+        """The groups as values: those of `groups`, or the one that the fields describe.
+
+        Raises:
+            ConfigError: Both are given.
+        """
+        if self.groups is None:
+            return [
+                Group(
+                    form=self.form,
+                    source=self.source,
+                    target_modules=self.target_modules,  # pyright: ignore[reportArgumentType]
+                    exclude_modules=self.exclude_modules,  # pyright: ignore[reportArgumentType]
+                    layers_to_transform=self.layers_to_transform,
+                    r=self.r,
+                    lora_alpha=self.lora_alpha,
+                    use_rslora=self.use_rslora,
+                    rank_pattern=self.rank_pattern,
+                    alpha_pattern=self.alpha_pattern,
+                    width=self.width,
+                    activation=self.activation,
+                    dropout=self.lora_dropout,
+                    gains=self.gains,
+                    deviating_layers=self.deviating_layers,
+                )
+            ]
+        if self.target_modules is not None or self.exclude_modules or self.layers_to_transform:
+            raise ConfigError(
+                "with `groups`, target_modules, exclude_modules and layers_to_transform belong "
+                "into each group"
+            )
+        if not self.groups:
+            raise ConfigError("groups is empty; name at least one group")
+        return [Group.from_dict(data) for data in self.groups]
+
+    def network_spec(
+        self,
+        groups: list[GroupSpec],
+        head_width: int | None,
+        n_labels: int | None,
+        instance_width: int | None = None,
+    ) -> NetworkSpec:
+        """The shape of the network.
+
+        Args:
+            groups: The groups with their sites.
+            head_width: Width of the classification head's input, where there is one.
+            n_labels: Number of its logits.
+            instance_width: Width of the backbone's states.
+        """
+        has_head = bool(head_width and n_labels)
         return NetworkSpec(
-            conditions=self.lookups,
-            r=self.r,
-            lora_source=self.lora_source,
-            bias_source=self.bias_source if n_labels else "none",
-            shift=self.shift and head_width is not None,
-            taste_rank=self.taste_rank if head_width and self.bias_source == "generated" else 0,
+            conditions=self.declared,
+            groups=groups,
+            combine=self.combine,
+            hypernetwork=self.hypernetwork,
+            start=self.start,
+            bias_source=self.bias_source if has_head else "none",
+            shift=self.shift and has_head,
+            taste_rank=self.taste_rank if has_head and self.bias_source == "generated" else 0,
             condition_width=self.condition_width,
             site_width=self.site_width,
             hidden_width=self.hidden_width,
+            n_basis=self.n_basis,
+            chunk_width=self.chunk_width,
             hypernetwork_dropout=self.hypernetwork_dropout,
             deviation_scale=self.deviation_scale,
             generate_a=self.generate_a,
-            deviating_layers=self.deviating_layers,
             condition_dropout=self.condition_dropout,
             condition_noise=self.condition_noise,
-            head_width=head_width,
-            n_labels=n_labels,
+            head_width=head_width if has_head else None,
+            n_labels=n_labels if has_head else None,
+            instance_width=instance_width,
+        )
+
+    def record_sites(self, groups: list[GroupSpec]) -> None:
+        """Note which sites there are, or compare them with those that were noted before.
+
+        Raises:
+            SiteError: The adapter was made for other sites.
+        """
+        found = [
+            [f"{p.site.name} {p.site.in_width}→{p.site.out_width}" for p in group.placements]
+            for group in groups
+        ]
+        if self._sites_are_given and self.sites is not None:
+            _compare_sites(self.sites, found)
+        self.sites = found
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str, **kwargs: Any) -> Any:
+        """As PEFT's; the sites that the folder names have to be met by the model."""
+        config = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        if isinstance(config, HyperAdapterConfig):
+            config._sites_are_given = config.sites is not None
+        return config
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+        """As PEFT's; the model card, where there is one, is told how to use the adapter."""
+        super().save_pretrained(save_directory, **kwargs)
+        write_usage(
+            Path(save_directory), self.declared, self.task_type, self.base_model_name_or_path
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,3 +297,18 @@ class HyperAdapterConfig(PeftConfig):
             if isinstance(data[name], set):
                 data[name] = sorted(data[name])
         return data
+
+
+def _compare_sites(wanted: list[list[str]], found: list[list[str]]) -> None:
+    def shapes(groups: list[list[str]]) -> list[list[str]]:
+        # The same module may have another prefix: `bert.encoder...` and `encoder...`.
+        return [[".".join(site.split(".")[-3:]) for site in group] for group in groups]
+
+    if shapes(wanted) == shapes(found):
+        return
+    missing = [s for group in wanted for s in group if s not in {s for g in found for s in g}]
+    surplus = [s for group in found for s in group if s not in {s for g in wanted for s in g}]
+    count = f"{sum(map(len, wanted))} sites, this model has {sum(map(len, found))}"
+    shown = f"; it misses {missing[0]}" if missing else ""
+    shown += f"; it has {surplus[0]}" if surplus else ""
+    raise SiteError(f"the adapter was made for {count}{shown}")

@@ -9,19 +9,25 @@ generate the weights once, and run the original. The signature names the conditi
 import functools
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from hyperadapters.errors import ConfigError
-from hyperadapters.tuner.conditioning import ATTRIBUTE, Conditioning
+from hyperadapters.errors import ConditionError, ConfigError
+from hyperadapters.tuner import cache, checkpointing
+from hyperadapters.tuner.conditioning import ATTRIBUTE, Active, Conditioning
+from hyperadapters.tuner.instance import pooled
 
 ENTRY_POINTS = ("forward", "generate")
 
 # Instance attribute with the entry points that the instance had of its own, such as those that
 # Accelerate puts there for a model that is spread over devices.
 OWN = "_hyperadapters_own"
+
+# Arguments of a packed batch: it has one row, and says in another way where a text begins.
+PACKED = ("cu_seq_lens_q", "cu_seq_lens_k", "seq_idx")
 
 
 def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) -> None:
@@ -42,11 +48,13 @@ def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) 
     for entry_point in ENTRY_POINTS:
         if hasattr(model, entry_point):
             state[entry_point] = types.MethodType(_wrap(model, entry_point, names), model)
+    checkpointing.install(model)
 
 
 def uninstall(model: nn.Module) -> None:
     """Give the instance its own `forward` and `generate` back."""
     if model.__dict__.pop(ATTRIBUTE, None) is not None:
+        checkpointing.uninstall(model)
         for entry_point in ENTRY_POINTS:
             model.__dict__.pop(entry_point, None)
         model.__dict__.update(model.__dict__.pop(OWN))
@@ -54,6 +62,8 @@ def uninstall(model: nn.Module) -> None:
 
 def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[..., Any]:
     function = getattr(type(model), entry_point)
+    positions = [p for p in inspect.signature(function).parameters if p != "self"]
+    generating = entry_point == "generate"
 
     @functools.wraps(function)
     def entry(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -61,11 +71,45 @@ def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[
         conditioning: Conditioning = self.__dict__[ATTRIBUTE]
         original = self.__dict__[OWN].get(entry_point) or functools.partial(function, self)
         conditions = {name: kwargs.pop(name, None) for name in names}
-        with conditioning.applied(conditions, _batch_rows(args, kwargs)):
-            return original(*args, **kwargs)
+        inputs = {**dict(zip(positions, args, strict=False)), **kwargs}
+        if conditioning.enabled:
+            conditions |= _instances(self, conditioning, conditions, inputs, generating)
+        with conditioning.applied(conditions, _batch_rows(inputs), repeats=generating):
+            active = conditioning.active if conditioning.enabled else None
+            _refuse_packed(inputs, active)
+            if not torch.compiler.is_compiling():
+                cache.check(inputs.get("past_key_values"), active)
+            output = original(*args, **kwargs)
+            if not torch.compiler.is_compiling():
+                cache.mark(output, active)
+            return output
 
     entry.__signature__ = _signature(function, names)  # pyright: ignore[reportAttributeAccessIssue]
     return entry
+
+
+def _instances(
+    model: nn.Module,
+    conditioning: Conditioning,
+    conditions: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    generating: bool,
+) -> dict[str, Any]:
+    """The conditions that are the input itself, where they are not known yet."""
+    others_given = any(value is not None for value in conditions.values())
+    if conditioning.active is not None and not others_given:
+        return {}
+    missing = conditioning.instances(conditions)
+    past = inputs.get("past_key_values")
+    if missing and cache.holds_states(past):
+        # The prompt is in the cache, and with it what was made of it.
+        before = cache.made_under(past)
+        known = before.conditions.values() if isinstance(before, Active) else ()
+        return {name: value for given in known for name, value in given.items() if name in missing}
+    return {
+        name: pooled(model, conditioning, condition, inputs, generating=generating)
+        for name, condition in missing.items()
+    }
 
 
 def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Signature:
@@ -77,10 +121,21 @@ def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Si
     return inspect.Signature([*parameters, *added])
 
 
-def _batch_rows(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+def _batch_rows(inputs: Mapping[str, Any]) -> int | None:
     """Number of rows of the batch, read from the first tensor that says so."""
     for name in ("input_ids", "inputs_embeds", "inputs", "decoder_input_ids"):
-        value = kwargs.get(name)
+        value = inputs.get(name)
         if isinstance(value, Tensor):
             return int(value.shape[0])
-    return int(args[0].shape[0]) if args and isinstance(args[0], Tensor) else None
+    states = getattr(inputs.get("encoder_outputs"), "last_hidden_state", None)
+    return int(states.shape[0]) if isinstance(states, Tensor) else None
+
+
+def _refuse_packed(inputs: Mapping[str, Any], active: Active | None) -> None:
+    if active is None or active.n_rows is None:
+        return
+    if found := [name for name in PACKED if inputs.get(name) is not None]:
+        raise ConditionError(
+            f"got a packed batch ({', '.join(found)}) with conditions of {active.n_rows} rows; "
+            "wanted one padded row per condition"
+        )

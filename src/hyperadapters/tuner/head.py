@@ -1,22 +1,26 @@
-"""The classification head: its input is shifted and its logits are biased, per row."""
+"""The classification head: its last layer's input is shifted, its logits are biased, per row."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from hyperadapters.adapters import HeadWeights, add_per_row, taste_logits
 from hyperadapters.tuner.conditioning import Conditioning
 
-# Names that Transformers and PEFT use for the head of a sequence classifier.
-HEAD_NAMES = ("classifier", "score")
+# Names that Transformers uses for the head of a classifier.
+HEAD_NAMES = ("classifier", "score", "classification_head")
+TASKS = ("SEQ_CLS", "TOKEN_CLS")
 
 
 class HeadHooks:
-    """Forward hooks on the head of one model.
+    """Forward hooks on the last linear layer of the head of one model.
 
-    PEFT may wrap the head again when further adapters are added, so the hooks are moved to
-    whatever stands at the head's place before each call.
+    There what the condition does is linear in the head's own weights, so that it can be written
+    into them (see `hyperadapters.tuner.materialise`). PEFT may copy the head for further adapters,
+    so the hooks are moved to whatever stands at the head's place before each call.
 
     Args:
         model: The Transformers model.
@@ -27,42 +31,46 @@ class HeadHooks:
     def __init__(self, model: nn.Module, name: str, conditioning: Conditioning) -> None:
         self.name = name
         self.conditioning = conditioning
-        self._module: nn.Module | None = None
+        self._hooked: list[nn.Module] = []
         self._handles: list[RemovableHandle] = []
-        self._taste: Tensor | float = 0
+        self._taste: Tensor | None = None
         self.place(model)
 
     def place(self, model: nn.Module) -> None:
-        """Hook the module that is the head now."""
-        module = model.get_submodule(self.name)
-        if module is not self._module:
+        """Hook what is the head now, in all copies that PEFT keeps of it."""
+        layers: list[nn.Module] = [
+            last
+            for copy in _copies(model.get_submodule(self.name))
+            for last in [last_linear(copy)]
+            if last is not None
+        ]
+        if layers != self._hooked:
             self.remove()
-            self._module = module
-            self._handles = [
-                module.register_forward_pre_hook(self.prepare_input),
-                module.register_forward_hook(self.add_to_logits),
-            ]
+            self._hooked = layers
+            for layer in layers:
+                self._handles.append(layer.register_forward_pre_hook(self.prepare_input))
+                self._handles.append(layer.register_forward_hook(self.add_to_logits))
 
     def remove(self) -> None:
         """Take the hooks off."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._module = None
+        self._hooked = []
 
     def prepare_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Make rows of texts where they are shared, and add the generated shift."""
+        self._taste = None
         if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
             return None
         features = args[0]
         if self.conditioning.text_of_row is not None:
             features = features.index_select(0, self.conditioning.text_of_row)
         # The taste looks at the text itself, so it is taken before the shift.
-        self._taste = sum(
-            taste_logits(features, head.gate, head.taste_in, head.taste_out)
-            for head in self._weights()
-            if head.gate is not None and head.taste_in is not None and head.taste_out is not None
-        )
+        for head in self._weights():
+            if head.gate is not None and head.taste_in is not None and head.taste_out is not None:
+                taste = taste_logits(features, head.gate, head.taste_in, head.taste_out)
+                self._taste = taste if self._taste is None else self._taste + taste
         for head in self._weights():
             if head.shift is not None:
                 features = add_per_row(features, head.shift)
@@ -75,23 +83,31 @@ class HeadHooks:
         for head in self._weights():
             if head.bias is not None:
                 logits = add_per_row(logits, head.bias)
-        if isinstance(self._taste, Tensor):
+        if self._taste is not None:
             logits = logits + self._taste.to(logits.dtype)
-        self._taste = 0
+            self._taste = None
         return logits
 
     def _weights(self) -> list[HeadWeights]:
-        conditioning = self.conditioning
-        names = conditioning.tuner.active_adapters
-        return [conditioning.weights(name).head_per_row() for name in names]
+        return [weights.head_per_row() for weights in self.conditioning.weights.values()]
 
 
-def find_head(model: nn.Module) -> str | None:
-    """Name of the head of a sequence classifier; `None` when the model has none."""
+def find_head(model: nn.Module, task: str | None) -> str | None:
+    """Name of the head of a sequence or token classifier; `None` when the model has none."""
     children = {name for name, _ in model.named_children()}
-    return next((name for name in HEAD_NAMES if name in children), None)
+    if str(getattr(task, "value", task)) not in TASKS:
+        return None
+    found = next((name for name in HEAD_NAMES if name in children), None)
+    return found if found and last_linear(model.get_submodule(found)) is not None else None
 
 
-def head_input_width(head: nn.Module) -> int | None:
-    """Width of the head's input: that of its first linear module."""
-    return next((m.in_features for m in head.modules() if isinstance(m, nn.Linear)), None)
+def last_linear(head: nn.Module) -> nn.Linear | None:
+    """The layer of a head that writes the logits."""
+    copy = next(_copies(head))
+    return next((m for m in reversed(list(copy.modules())) if isinstance(m, nn.Linear)), None)
+
+
+def _copies(head: nn.Module) -> Iterator[nn.Module]:
+    yield head.original_module if isinstance(head, ModulesToSaveWrapper) else head
+    if isinstance(head, ModulesToSaveWrapper):
+        yield from head.modules_to_save.values()

@@ -1,77 +1,97 @@
-"""A linear module of the backbone with a generated correction beside it."""
+"""A linear module of the backbone with LoRA beside it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from hyperadapters.adapters import apply_lora
+from hyperadapters.adapters import AdapterWeights, Bottleneck, LoRA
 from hyperadapters.errors import SiteError
-from hyperadapters.sites import Site
 from hyperadapters.tuner.conditioning import Conditioning
+
+
+@dataclass(frozen=True)
+class Part:
+    """One adapter at one module.
+
+    Attributes:
+        group: Number of its group.
+        site: Number of its site in the group.
+        form: What is done with the weights.
+        dropout: Dropout on its input.
+    """
+
+    group: int
+    site: int
+    form: LoRA | Bottleneck
+    dropout: float = 0.0
+
+    def correction(self, x: Tensor, weights: AdapterWeights, training: bool) -> Tensor:
+        """What is added for the input `x`, shape ``(rows, ..., out_width)``."""
+        of_site = weights.at(self.group, self.site)
+        x = nn.functional.dropout(x.to(of_site[0].dtype), self.dropout, training)
+        return self.form.apply(x, of_site)  # pyright: ignore[reportArgumentType]
 
 
 class HyperAdapterLinear(nn.Module, BaseTunerLayer):
     """Calls the wrapped module and adds `scale · B A x` with the weights that apply at the moment.
 
-    It has no parameters of its own, and never looks at the weight of the wrapped module.
+    It has no parameters of its own, and never looks at the weight of the wrapped module, which may
+    be quantised.
 
     Args:
         base_layer: The linear module.
         conditioning: Where the weights come from.
     """
 
-    # Per adapter: number of the site, scale, dropout. PEFT lists and deletes adapters by these.
-    other_param_names = ("hyperadapter_site", "hyperadapter_scale", "hyperadapter_dropout")
+    # Per adapter its parts. PEFT lists and deletes adapters by this.
+    other_param_names = ("hyperadapter_parts",)
 
     def __init__(self, base_layer: nn.Module, conditioning: Conditioning) -> None:
         super().__init__()
         self.base_layer = base_layer
         self.conditioning = conditioning
-        self.hyperadapter_site: dict[str, int] = {}
-        self.hyperadapter_scale: dict[str, float] = {}
-        self.hyperadapter_dropout = nn.ModuleDict()
+        self.hyperadapter_parts: dict[str, list[Part]] = {}
         self.merged_adapters = []
         self._disable_adapters = False
         self.in_features, self.out_features = linear_widths(base_layer)
 
-    def update_layer(self, adapter_name: str, site: int, scale: float, dropout: float) -> None:
-        """Add an adapter to this layer."""
-        self.hyperadapter_site[adapter_name] = site
-        self.hyperadapter_scale[adapter_name] = scale
-        self.hyperadapter_dropout[adapter_name] = nn.Dropout(dropout) if dropout else nn.Identity()
+    def add_part(self, adapter_name: str, part: Part) -> None:
+        """Add an adapter to this module."""
+        self.hyperadapter_parts.setdefault(adapter_name, []).append(part)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The output of the wrapped module plus the correction of every active adapter."""
+        """The output of the wrapped module plus the correction of every adapter that applies."""
         result = self.base_layer(x, *args, **kwargs)
-        if self.disable_adapters:
+        if not self.conditioning.enabled:
             return result
-        for adapter in self.active_adapters:
-            if adapter in self.hyperadapter_site:
-                result = result + self._correction(adapter, x).to(result.dtype)
+        for adapter, weights in self.conditioning.weights.items():
+            for part in self.hyperadapter_parts.get(adapter, ()):
+                result = result + part.correction(x, weights, self.training).to(result.dtype)
         return result
-
-    def _correction(self, adapter: str, x: Tensor) -> Tensor:
-        weights = self.conditioning.weights(adapter).lora_at(self.hyperadapter_site[adapter])
-        x = self.hyperadapter_dropout[adapter](x.to(weights.a.dtype))
-        return apply_lora(x, weights, self.hyperadapter_scale[adapter])
 
 
 def linear_widths(module: nn.Module) -> tuple[int, int]:
-    """Input and output width of a linear module.
+    """Input and output width of a linear module, quantised ones and GPT-2's `Conv1D` among them.
 
     Raises:
         SiteError: The module is not linear.
     """
-    if isinstance(module, nn.Linear):
-        return module.in_features, module.out_features
+    for names in (("in_features", "out_features"), ("infeatures", "outfeatures"), ("nx", "nf")):
+        widths = tuple(getattr(module, name, None) for name in names)
+        if all(type(width) is int for width in widths):
+            # The output projection of nn.MultiheadAttention is never called: its weight is.
+            if isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear):
+                break
+            return widths  # pyright: ignore[reportReturnType]
     raise SiteError(f"cannot adapt a {type(module).__name__}; wanted a linear module")
 
 
-def site_of(name: str, module: nn.Module) -> Site:
-    """The site that a target of PEFT stands for."""
-    base = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
+def is_linear(module: nn.Module) -> bool:
+    """Whether LoRA can be put beside a module."""
     try:
-        return Site(name, *linear_widths(base))
-    except SiteError as error:
-        raise SiteError(f"{name}: {error}") from None
+        linear_widths(module)
+    except SiteError:
+        return False
+    return True

@@ -1,19 +1,24 @@
 """The tuner: finds the sites, builds the network, and lives inside PEFT as any other method."""
 
-import difflib
+from collections.abc import Mapping
 from typing import Any
 
-from peft.tuners.tuners_utils import BaseTuner
+from peft.tuners.tuners_utils import BaseTuner, _ExcludedModule
 from torch import nn
 
+from hyperadapters.adapters import Placement
 from hyperadapters.errors import ConfigError, SiteError
-from hyperadapters.hypernetworks import AdapterNetwork, build_network
+from hyperadapters.hypernetworks import AdapterNetwork, GroupSpec, build_network
 from hyperadapters.sites import DEFAULT_TARGETS, Site
 from hyperadapters.tuner.conditioning import Conditioning, conditioning_of
 from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.entry import install, uninstall
-from hyperadapters.tuner.head import HeadHooks, find_head, head_input_width
-from hyperadapters.tuner.layer import HyperAdapterLinear, site_of
+from hyperadapters.tuner.head import HeadHooks, find_head, last_linear
+from hyperadapters.tuner.instance import states_width
+from hyperadapters.tuner.layer import HyperAdapterLinear, Part, linear_widths
+from hyperadapters.tuner.materialise import materialise, merge
+from hyperadapters.tuner.plan import Plan, adapts_positions
+from hyperadapters.tuner.span import Span
 
 
 class HyperAdapterModel(BaseTuner):
@@ -30,6 +35,48 @@ class HyperAdapterModel(BaseTuner):
     # The network is shared by all layers and lives on the tuner, so PEFT must keep the tuner.
     uses_shared_state = True
 
+    def inject_adapter(
+        self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """As PEFT's, with the network of the adapter; PEFT calls it for every adapter.
+
+        Raises:
+            SiteError: No module matches the targets (names those that come near), or one that does
+                cannot be adapted.
+            ConfigError: The configuration does not fit the model.
+        """
+        if not hasattr(self, "hyperadapter_network"):
+            self.hyperadapter_network = nn.ModuleDict()
+            self.conditioning = Conditioning(self)
+            self._placements: dict[str, list[list[Placement]]] = {}
+            self._spans: dict[tuple[str, str], Span] = {}
+            self._head: HeadHooks | None = None
+        config: Any = self.peft_config[adapter_name]
+        plan = self._plan = Plan(config, model)
+        found = self._placements[adapter_name] = [[] for _ in plan.groups]
+        _save_head(model, config)
+        try:
+            super().inject_adapter(model, adapter_name, *args, **kwargs)
+        except ValueError as error:
+            if isinstance(error, ConfigError | SiteError) or any(found):
+                raise
+            plan.check_complete([len(group) for group in found], model)
+            raise
+        plan.check_complete([len(group) for group in found], model)
+        self._add_network(model, adapter_name, config)
+
+    def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
+        # The plan has found the targets already, and of several groups each has its own.
+        return peft_config
+
+    def _check_target_module_exists(self, peft_config: Any, key: str) -> Any:  # pyright: ignore
+        plan = self._plan
+        if plan.config is not peft_config:
+            plan = Plan(peft_config, self.model)
+        if plan.matches(key):
+            return True
+        return _ExcludedModule() if plan.is_excluded(key) or plan.is_saved(key) else False
+
     def _create_and_replace(
         self,
         peft_config: HyperAdapterConfig,
@@ -40,50 +87,50 @@ class HyperAdapterModel(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        sites = self._sites[adapter_name]
-        site = site_of(current_key, target)
-        if isinstance(target, HyperAdapterLinear):
-            layer = target
-        else:
-            layer = HyperAdapterLinear(target, self.conditioning)
-            self._replace_module(parent, target_name, layer, target)
-        layer.update_layer(
-            adapter_name, len(sites), peft_config.form.scale, peft_config.lora_dropout
-        )
-        layer.set_adapter(self.active_adapters)
-        sites.append(site)
+        for match in self._plan.matches(current_key):
+            group = self._plan.groups[match.group]
+            placements = self._placements[adapter_name][match.group]
+            form = group.form_at(current_key)
+            part = Part(match.group, len(placements), form, group.dropout)
+            if group.form == "bottleneck":
+                site = self._add_span(adapter_name, current_key, match.reader, part)
+            else:
+                site = _linear_site(self.model, current_key, target)
+                # Another group may have replaced the module a moment ago.
+                self._add_to_linear(adapter_name, parent, target_name, part)
+            placements.append(Placement(site, form))
 
-    def inject_adapter(
-        self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any
+    def _add_to_linear(
+        self, adapter_name: str, parent: nn.Module, target_name: str, part: Part
     ) -> None:
-        """As PEFT's, with the network of the adapter; PEFT calls it for every adapter.
+        target = getattr(parent, target_name)
+        layer = target
+        if not isinstance(layer, HyperAdapterLinear):
+            layer = HyperAdapterLinear(target, self.conditioning).train(target.training)
+            self._replace_module(parent, target_name, layer, target)
+        layer.add_part(adapter_name, part)
+        layer.set_adapter(self.active_adapters)
 
-        Raises:
-            SiteError: No module matches `target_modules` (names those that come near), or one that
-                does is not linear.
-            ConfigError: The configuration does not fit the model.
-        """
-        if not hasattr(self, "hyperadapter_network"):
-            self.hyperadapter_network = nn.ModuleDict()
-            self.conditioning = Conditioning(self)
-            self._sites: dict[str, list[Site]] = {}
-            self._head: HeadHooks | None = None
-        sites = self._sites[adapter_name] = []
-        config: Any = self.peft_config[adapter_name]
-        try:
-            super().inject_adapter(model, adapter_name, *args, **kwargs)
-        except ValueError as error:
-            if isinstance(error, ConfigError | SiteError) or sites:
-                raise
-            raise SiteError(_no_match(model, config.target_modules)) from error
-        self._add_network(model, adapter_name, config)
+    def _add_span(self, adapter_name: str, writer: str, reader: str, part: Part) -> Site:
+        if (reader, writer) not in self._spans:
+            modules = self.model.get_submodule(reader), self.model.get_submodule(writer)
+            self._spans[reader, writer] = Span(*modules, writer, self.conditioning)
+        span = self._spans[reader, writer]
+        span.parts.setdefault(adapter_name, []).append(part)
+        return Site(writer, span.in_width, span.out_width)
 
     def _add_network(self, model: nn.Module, adapter_name: str, config: Any) -> None:
-        head = find_head(model) if config.task_type == "SEQ_CLS" else None
-        n_labels = getattr(getattr(model, "config", None), "num_labels", None)
-        width = head_input_width(model.get_submodule(head)) if head else None
-        spec = config.network_spec(width, n_labels if head else None)
-        network = build_network(spec, self._sites[adapter_name])
+        groups = self._group_specs(adapter_name, config)
+        config.record_sites(groups)
+        head = find_head(model, config.task_type)
+        layer = last_linear(model.get_submodule(head)) if head else None
+        spec = config.network_spec(
+            groups,
+            layer.in_features if layer is not None else None,
+            layer.out_features if layer is not None else None,
+            states_width(model),
+        )
+        network = build_network(spec)
         _check_names({*self.hyperadapter_network, adapter_name}, network)
         # The network works in float32 even beside a half-precision backbone. With PEFT's
         # low_cpu_mem_usage it is on the meta device until the stored weights take its place.
@@ -97,9 +144,39 @@ class HyperAdapterModel(BaseTuner):
         elif self._head is not None:
             self._head.place(model)
 
+    def _group_specs(self, adapter_name: str, config: Any) -> list[GroupSpec]:
+        names = tuple(config.conditions)
+        return [
+            GroupSpec(
+                placements=placements,
+                source=group.source,
+                conditions=names if group.conditions is None else tuple(sorted(group.conditions)),
+                gains=group.gains,
+                deviating_layers=group.deviating_layers,
+            )
+            for group, placements in zip(
+                self._plan.groups, self._placements[adapter_name], strict=True
+            )
+        ]
+
     def _install(self, model: nn.Module) -> None:
         configs: list[Any] = list(self.peft_config.values())
         install(model, self.conditioning, sorted({n for c in configs for n in c.conditions}))
+
+    def network(self, adapter_name: str) -> AdapterNetwork:
+        """The network of an adapter.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        networks = self.hyperadapter_network
+        if adapter_name not in networks:
+            known = ", ".join(sorted(networks))
+            raise ConfigError(f"no adapter {adapter_name!r}; the model has {known}")
+        network = networks[adapter_name]
+        if not isinstance(network, AdapterNetwork):
+            raise TypeError(f"adapter {adapter_name!r} holds a {type(network).__name__}")
+        return network
 
     def _enable_adapter_layers(self, enabled: bool = True) -> None:
         super()._enable_adapter_layers(enabled)
@@ -119,8 +196,13 @@ class HyperAdapterModel(BaseTuner):
         was_active = adapter_name in self.active_adapters
         super().delete_adapter(adapter_name)
         del self.hyperadapter_network[adapter_name]
-        del self._sites[adapter_name]
+        del self._placements[adapter_name]
+        for span in self._spans.values():
+            span.parts.pop(adapter_name, None)
         if was_active:
+            # PEFT looks for the next one in its layers, and a bottleneck has none.
+            if not self.active_adapters and self.peft_config:
+                self.set_adapter(next(iter(self.peft_config)))
             self._train_active(True)
         self._install(self.model)
 
@@ -136,12 +218,69 @@ class HyperAdapterModel(BaseTuner):
         # (https://github.com/huggingface/peft/pull/3213). Ours has nothing that could be copied.
         setattr(parent, child_name, new_module)
 
-    def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
-        if merge:
+    def merge_and_unload(
+        self,
+        progressbar: bool = False,
+        safe_merge: bool = False,
+        adapter_names: list[str] | None = None,
+        *,
+        condition: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The plain Transformers model with the weights of one condition added to its own.
+
+        Args:
+            progressbar: Not used; merging one set of weights takes no time.
+            safe_merge: Refuse to merge weights that are not finite.
+            adapter_names: Which adapters; the active ones by default.
+            condition: Keyword → the one value to merge, or a mixture of values.
+
+        Raises:
+            ConfigError: No condition is given, there are several, the weights depend on the input,
+                or the form or the backbone cannot hold them.
+        """
+        if condition is None and any(
+            self.network(name).spec.needs_conditions for name in self.active_adapters
+        ):
             raise ConfigError(
-                "the weights differ from row to row, so there is nothing single to merge"
+                "the weights differ from row to row, so there is nothing single to merge; name "
+                "one, as merge_and_unload(condition={'annotator_ids': 17})"
             )
+        written = [
+            materialise(self, name, condition or {})
+            for name in adapter_names or self.active_adapters
+        ]
+        model = self.unload()
+        for weights in written:
+            merge(model, weights, check_finite=safe_merge)
+        return model
+
+    def merge_adapter(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: the weights of a layer differ from row to row.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            "the weights differ from row to row, so there is nothing single to merge; use "
+            "merge_and_unload(condition=...)"
+        )
+
+    def add_weighted_adapter(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: here conditions are mixed, not adapters.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            "hyperadapters mix conditions, not adapters: pass {index: weight} as the condition, as "
+            "annotator_ids={3: 0.5, 7: 0.5}"
+        )
+
+    def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
         uninstall(self.model)
+        for span in self._spans.values():
+            span.remove()
+        self._spans = {}
         if self._head is not None:
             self._head.remove()
         return super()._unload_and_optionally_merge(False, *args, **kwargs)
@@ -159,14 +298,27 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
         ConfigError: It has none of that name.
     """
     tuner = conditioning_of(model).tuner
-    name = adapter_name or tuner.active_adapters[0]
-    networks = tuner.hyperadapter_network
-    if name not in networks:
-        raise ConfigError(f"no adapter {name!r}; the model has {', '.join(sorted(networks))}")
-    network = networks[name]
-    if not isinstance(network, AdapterNetwork):
-        raise TypeError(f"adapter {name!r} holds a {type(network).__name__}")
-    return network
+    return tuner.network(adapter_name or tuner.active_adapters[0])
+
+
+def _linear_site(model: nn.Module, name: str, target: nn.Module) -> Site:
+    if adapts_positions(model, name):
+        raise SiteError(
+            f"{name}: with share_att_key DeBERTa applies this projection to its relative positions "
+            "too, which have no rows; adapt value_proj and attention.output.dense instead"
+        )
+    base = target.get_base_layer() if isinstance(target, HyperAdapterLinear) else target
+    try:
+        return Site(name, *linear_widths(base))
+    except SiteError as error:
+        raise SiteError(f"{name}: {error}") from None
+
+
+def _save_head(model: nn.Module, config: Any) -> None:
+    """Train the head of a classifier also where PEFT does not know its name (BART's)."""
+    head = find_head(model, config.task_type)
+    if head is not None and head not in ("classifier", "score"):
+        config.modules_to_save = sorted({*(config.modules_to_save or []), head})
 
 
 def _check_names(adapters: set[str], network: nn.Module) -> None:
@@ -176,23 +328,3 @@ def _check_names(adapters: set[str], network: nn.Module) -> None:
         raise ConfigError(
             f"an adapter cannot be called {', '.join(taken)}: a part of the network is called that"
         )
-
-
-def _no_match(model: nn.Module, targets: Any) -> str:
-    # Where PEFT has wrapped a module already, the name that counts is that of the wrapper.
-    paths = (
-        name.removesuffix(".base_layer").removesuffix(".original_module")
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and ".modules_to_save." not in name
-    )
-    endings = sorted({path.rsplit(".", 1)[-1] for path in paths})
-    if targets is None:
-        family = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
-        return (
-            f"no default targets for the family {family!r}; name target_modules, "
-            f"among {', '.join(endings)}"
-        )
-    wanted = [targets] if isinstance(targets, str) else sorted(targets)
-    near = {n for w in wanted for n in difflib.get_close_matches(w, endings, cutoff=0.4)}
-    shown = ", ".join(sorted(near) or endings)
-    return f"target_modules {wanted} match nothing; linear modules with near names: {shown}"

@@ -1,0 +1,49 @@
+"""A condition that is the input itself, as the backbone sees it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from hyperadapters.conditions.fields import UnknownPolicy, optional_positive, whole_number
+from hyperadapters.errors import ConfigError
+
+Pool = Literal["mean", "first", "last", "max"]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The backbone's own hidden states, pooled over the tokens that the mask keeps.
+
+    The input is never missing, so there is nothing to choose for `unknown`.
+
+    Attributes:
+        pool: How the states of a row become one vector: their mean, their maximum, or the state of
+            the first or the last token.
+        layer: Which hidden states: 0 are the embeddings, -1 the output of the last layer.
+        encoded_width: Width of what a small network makes of it; ``None`` takes the
+            configuration's `condition_width`.
+        hidden_width: Width of the small network's hidden layer; ``None`` takes that of its output.
+    """
+
+    pool: Pool = "mean"
+    layer: int = -1
+    encoded_width: int | None = None
+    hidden_width: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.pool not in get_args(Pool):
+            raise ConfigError(
+                f"Instance's pool must be 'mean', 'first', 'last' or 'max', got {self.pool!r}"
+            )
+        object.__setattr__(self, "layer", whole_number("Instance's layer", self.layer))
+        for field in ("encoded_width", "hidden_width"):
+            value = optional_positive("Instance", field, getattr(self, field))
+            object.__setattr__(self, field, value)
+
+    @property
+    def unknown(self) -> UnknownPolicy:
+        """``"error"``: an input that is not there is a mistake."""
+        return "error"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form; the inverse of `condition_from_dict`."""
+        return {"kind": "instance", **asdict(self)}

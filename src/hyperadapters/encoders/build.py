@@ -1,0 +1,70 @@
+"""From the declaration of a condition to its encoder."""
+
+from hyperadapters.conditions import Attributes, Condition, Lookup, Vector
+from hyperadapters.encoders.attributes import AttributesEncoder
+from hyperadapters.encoders.base import ConditionEncoder
+from hyperadapters.encoders.lookup import LookupEncoder
+from hyperadapters.encoders.start import Start
+from hyperadapters.encoders.vector import VectorEncoder
+from hyperadapters.errors import ConfigError
+
+
+def build_encoder(
+    name: str,
+    condition: Condition,
+    *,
+    default_width: int,
+    start: Start,
+    parts: int = 2,
+    centred: bool = True,
+    instance_width: int | None = None,
+) -> ConditionEncoder:
+    """The encoder of a condition.
+
+    Args:
+        name: Keyword of the condition.
+        condition: Its declaration.
+        default_width: Width of the vector where the declaration has none.
+        start: What vectors are before the first step.
+        parts: See `zero_dims`.
+        centred: Whether zero is the population for what reads the vectors. If not, there is
+            nothing to cancel, and vectors start as with ``"hyperfan-in"``.
+        instance_width: Width of the backbone's hidden states, for `Instance`.
+
+    Raises:
+        ConfigError: The width of the backbone's hidden states is needed and not known.
+    """
+    if not centred:
+        start = "hyperfan-in"
+    if isinstance(condition, Lookup):
+        return LookupEncoder(
+            condition.size,
+            condition.width or default_width,
+            start=start,
+            parts=parts,
+            centred=centred,
+            unknown=condition.unknown,
+            name=name,
+        )
+    if isinstance(condition, Attributes):
+        width = condition.width or default_width
+        return AttributesEncoder(condition.sizes, width, start=start, parts=parts, name=name)
+    return VectorEncoder(
+        condition.width if isinstance(condition, Vector) else checked_width(name, instance_width),
+        condition.encoded_width or default_width,
+        hidden_width=condition.hidden_width,
+        start=start,
+        parts=parts,
+        name=name,
+    )
+
+
+def checked_width(name: str, instance_width: int | None) -> int:
+    """The width of the backbone's hidden states.
+
+    Raises:
+        ConfigError: It is not known.
+    """
+    if instance_width is None:
+        raise ConfigError(f"{name}: Instance needs the width of the backbone's hidden states")
+    return instance_width

@@ -1,0 +1,172 @@
+"""What the hypernetwork writes for one condition, as a LoRA that PEFT loads without this package."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hyperadapters.errors import ConfigError
+from hyperadapters.tuner.conditioning import conditioning_of
+from hyperadapters.tuner.materialise import Materialised, materialise
+
+WEIGHTS = "adapter_model.safetensors"
+# Where PEFT puts a model inside of a `PeftModel`.
+PREFIX = "base_model.model."
+
+
+def export_lora(
+    model: nn.Module,
+    condition: Mapping[str, Any],
+    folder: str | Path,
+    *,
+    include_head: bool = True,
+    adapter_name: str | None = None,
+) -> list[Path]:
+    """Write the adapter of a condition as an ordinary PEFT LoRA folder.
+
+    `PeftModel.from_pretrained(backbone, folder)` and `backbone.load_adapter(folder)` give the
+    logits that `model` gives under this condition.
+
+    Args:
+        model: A `PeftModel` with a hyperadapter.
+        condition: Keyword → value: an index, a mixture ``{index: weight}``, a vector, attributes.
+            A list of indices writes one sub-folder for each, named by the index (the other
+            conditions serve them all).
+        folder: Where to write; made if it is not there.
+        include_head: Whether to write the trained classification head too. Some servers refuse
+            `modules_to_save`; without it the LoRA alone is written, and the head is the caller's.
+        adapter_name: Which adapter; by default the active one.
+
+    Returns:
+        The folders written.
+
+    Raises:
+        ConfigError: There is no LoRA equal to the adapter; the message says why.
+        ConditionError: The condition is missing or out of range.
+    """
+    lists = {n: list(v) for n, v in condition.items() if _is_list(v)}
+    if not lists:
+        return [_write(model, condition, Path(folder), include_head, adapter_name)]
+    if len({len(values) for values in lists.values()}) > 1:
+        raise ConfigError(
+            f"lists of one length are wanted, got { {n: len(v) for n, v in lists.items()} }"
+        )
+    written = []
+    for values in zip(*lists.values(), strict=True):
+        one = {**condition, **dict(zip(lists, values, strict=True))}
+        name = "-".join(str(int(value)) for value in values)
+        written.append(_write(model, one, Path(folder) / name, include_head, adapter_name))
+    return written
+
+
+def lora_of(
+    model: nn.Module,
+    condition: Mapping[str, Any],
+    *,
+    include_head: bool = True,
+    adapter_name: str | None = None,
+) -> tuple[LoraConfig, dict[str, Tensor]]:
+    """The LoRA of a condition in memory: what `export_lora` writes.
+
+    Raises:
+        ConfigError: There is no LoRA equal to the adapter; the message says why.
+        ConditionError: The condition is missing or out of range.
+    """
+    tuner: Any = conditioning_of(model).tuner
+    name = adapter_name or tuner.active_adapters[0]
+    weights = materialise(tuner, name, condition)
+    if not weights.lora:
+        raise ConfigError(f"adapter {name!r} adapts no linear module, so there is no LoRA to write")
+    ours: Any = tuner.peft_config[name]
+    saved = _saved_modules(model, name) if include_head else {}
+    if include_head and weights.head is not None:
+        saved = _with_head(saved, weights)
+    modules = sorted(set(ours.modules_to_save or []) & _first_names(saved)) or None
+    config = LoraConfig(
+        task_type=ours.task_type,
+        base_model_name_or_path=ours.base_model_name_or_path,
+        inference_mode=True,
+        target_modules=sorted(weights.lora),
+        modules_to_save=modules,
+        # GPT-2's Conv1D stores its weight the other way round.
+        fan_in_fan_out=any(hasattr(_base(tuner.model, path), "nf") for path in weights.lora),
+        **_ranks(weights),
+    )
+    state = {f"{PREFIX}{path}.lora_A.weight": lora.a for path, lora in weights.lora.items()}
+    state |= {f"{PREFIX}{path}.lora_B.weight": lora.b for path, lora in weights.lora.items()}
+    state |= saved
+    return config, {key: value.detach().cpu().contiguous() for key, value in state.items()}
+
+
+def _write(
+    model: nn.Module,
+    condition: Mapping[str, Any],
+    folder: Path,
+    include_head: bool,
+    adapter_name: str | None,
+) -> Path:
+    config, state = lora_of(model, condition, include_head=include_head, adapter_name=adapter_name)
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file; wanted a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    config.save_pretrained(str(folder))
+    return folder
+
+
+def _ranks(weights: Materialised) -> dict[str, Any]:
+    """Ranks as PEFT writes them; the scale is in B already, so alpha is the rank everywhere."""
+    ranks = {path: lora.a.shape[0] for path, lora in weights.lora.items()}
+    largest = max(ranks.values())
+    smaller = {path: rank for path, rank in ranks.items() if rank != largest}
+    return {
+        "r": largest,
+        "lora_alpha": largest,
+        "rank_pattern": smaller,
+        "alpha_pattern": dict(smaller),
+    }
+
+
+def _saved_modules(model: nn.Module, adapter_name: str) -> dict[str, Tensor]:
+    """What PEFT saves beside the network: the head, and other modules that are trained whole."""
+    state = get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
+    return {key: value for key, value in state.items() if "hyperadapter_" not in key}
+
+
+def _with_head(saved: dict[str, Tensor], weights: Materialised) -> dict[str, Tensor]:
+    head = weights.head
+    if head is None:
+        return saved
+    key = f"{PREFIX}{head.name}"
+    if f"{key}.weight" not in saved:
+        raise ConfigError(
+            f"the condition changes {head.name}, which is not among the modules that are saved; "
+            "name it in modules_to_save, or export with include_head=False"
+        )
+    saved = {**saved, f"{key}.weight": head.weight}
+    if head.bias is not None:
+        saved[f"{key}.bias"] = head.bias
+    return saved
+
+
+def _first_names(saved: Mapping[str, Tensor]) -> set[str]:
+    names = set()
+    for key in saved:
+        parts = key.removeprefix(PREFIX).split(".")
+        names |= {".".join(parts[:end]) for end in range(1, len(parts))} | set(parts)
+    return names
+
+
+def _base(model: nn.Module, path: str) -> nn.Module:
+    module: Any = model.get_submodule(path)
+    return getattr(module, "base_layer", module)
+
+
+def _is_list(value: Any) -> bool:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return all(isinstance(one, int) or getattr(one, "ndim", 1) == 0 for one in value)
+    return isinstance(value, torch.Tensor) and value.ndim == 1 and not value.is_floating_point()

@@ -1,0 +1,140 @@
+"""A group of sites with the source of its weights."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from hyperadapters.adapters import Directions, SiteWeights
+from hyperadapters.conditions import Lookup
+from hyperadapters.encoders import LookupEncoder
+from hyperadapters.errors import ConfigError
+from hyperadapters.hypernetworks.base import Hypernetwork
+from hyperadapters.hypernetworks.centred import CentredHypernetwork
+from hyperadapters.hypernetworks.learned import LearnedAdapter
+from hyperadapters.hypernetworks.spec import GroupSpec, NetworkSpec
+from hyperadapters.hypernetworks.stored import StoredAdapters
+from hyperadapters.hypernetworks.two_tower import TwoTowerHypernetwork
+
+
+class GroupSource(nn.Module):
+    """Writes, looks up or holds the weights of one group.
+
+    Args:
+        spec: The network.
+        group: The group.
+        width: Width of the condition vectors.
+        live: Dimensions of them that are zero at the start.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, group: GroupSpec, width: int, live: Bool[Tensor, " width"]
+    ) -> None:
+        super().__init__()
+        self.group = group
+        self.lookup: str | None = None
+        size = 0
+        if group.source == "per-condition" or group.gains:
+            self.lookup = spec.lookup_of(group)
+            condition = spec.conditions[self.lookup]
+            size = condition.size if isinstance(condition, Lookup) else 0
+        self.source = _build_source(spec, group, size, width, live)
+        self.gains = DirectionGains(group, size, spec) if group.gains else None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether its weights depend on the condition at the moment."""
+        if isinstance(self.source, CentredHypernetwork):
+            return self.source.deviates or self.gains is not None
+        return self.group.adapts
+
+    def forward(
+        self, z: Float[Tensor, "n width"], values: Mapping[str, Tensor]
+    ) -> list[SiteWeights]:
+        """Weights per site, leading axis n, or 1 where they do not depend on the condition.
+
+        Args:
+            z: Condition vectors.
+            values: Name → indices (or whatever the condition is) of the same n conditions.
+        """
+        if isinstance(self.source, StoredAdapters):
+            weights = self.source(values[self.lookup or ""])
+        else:
+            weights = self.source(z)
+        if self.gains is not None:
+            gains = self.gains(values[self.lookup or ""])
+            weights = [w._replace(gain=gains[:, : w[0].shape[1]]) for w in weights]
+        return list(weights)
+
+
+class DirectionGains(nn.Module):
+    """A learned factor on each direction of a group's adapters, of its own for each condition.
+
+    The factor of a condition is that of the population plus a stored deviation. The population's
+    starts at 1, or at 0 in the directions whose start leaves that to the gain.
+
+    Args:
+        group: The group.
+        size: Number of conditions.
+        spec: The network.
+    """
+
+    def __init__(self, group: GroupSpec, size: int, spec: NetworkSpec) -> None:
+        super().__init__()
+        sizes = {place.form.size for place in group.placements}
+        if len(sizes) > 1:
+            raise ConfigError(
+                f"gains need one rank (or width) in the whole group, got {sorted(sizes)}"
+            )
+        self.start = spec.start
+        self.shared = nn.Parameter(torch.empty(1, sizes.pop()))
+        self.deviation = LookupEncoder(size, self.shared.shape[1], start="lora", name="gains")
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start again."""
+        nn.init.ones_(self.shared)
+        if self.start != "lora":
+            silent = Directions.of(self.shared.shape[1], gains=True).silent_gain
+            self.shared.data[:, silent] = 0.0
+        self.deviation.reset_parameters()
+
+    def forward(self, index: Tensor) -> Float[Tensor, "n size"]:
+        """Factors of these conditions."""
+        return self.shared + self.deviation(index)
+
+
+def _build_source(
+    spec: NetworkSpec, group: GroupSpec, size: int, width: int, live: Tensor
+) -> Hypernetwork | StoredAdapters:
+    placements = group.placements
+    if group.source == "learned":
+        return LearnedAdapter(placements, spec.start, gains=group.gains)
+    if group.source == "per-condition":
+        return StoredAdapters(size, placements, spec.start, gains=group.gains)
+    if spec.hypernetwork == "two-tower":
+        return TwoTowerHypernetwork(
+            placements,
+            width,
+            site_width=spec.site_width,
+            hidden_width=spec.hidden_width,
+            dropout=spec.hypernetwork_dropout,
+        )
+    return CentredHypernetwork(
+        placements,
+        width,
+        site_width=spec.site_width,
+        hidden_width=spec.hidden_width,
+        kind=spec.head_kind,
+        n_basis=spec.n_basis,
+        chunk_width=spec.chunk_width,
+        deviation_scale=spec.deviation_scale,
+        generate_a=spec.generate_a,
+        start=spec.start,
+        # Shift and bias move the vectors, and vectors that have moved give the heads a gradient.
+        zero_heads=spec.shift or spec.bias_source == "generated",
+        deviating=group.deviating,
+        gains=group.gains,
+        live=live,
+    )

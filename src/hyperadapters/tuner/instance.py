@@ -1,0 +1,139 @@
+"""The input itself as a condition: pooled states of the backbone, computed once per call."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hyperadapters.conditions import Instance, Pool
+from hyperadapters.errors import ConditionError
+from hyperadapters.tuner.conditioning import Conditioning
+
+_READ = ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids")
+IGNORED = -100
+
+
+def is_decoder(model: nn.Module) -> bool:
+    """Whether the model writes on from its input, so that only the prompt may be looked at."""
+    config = getattr(model, "config", None)
+    can_generate = getattr(model, "can_generate", None)
+    return bool(can_generate and can_generate()) and not getattr(
+        config, "is_encoder_decoder", False
+    )
+
+
+def reader_of(model: nn.Module) -> nn.Module:
+    """The part of the model whose states are pooled: its encoder, or all but its head."""
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return model.get_encoder()  # pyright: ignore[reportCallIssue]
+    return getattr(model, "base_model", model)  # pyright: ignore[reportReturnType]
+
+
+def states_width(model: nn.Module) -> int | None:
+    """Width of the states that are pooled; `None` where the configuration does not say."""
+    reader: Any = reader_of(model)
+    config = getattr(reader, "config", None) or getattr(model, "config", None)
+    return getattr(config, "hidden_size", None) or getattr(config, "d_model", None)
+
+
+def pooled(
+    model: nn.Module,
+    conditioning: Conditioning,
+    condition: Instance,
+    inputs: Mapping[str, Any],
+    *,
+    generating: bool = False,
+) -> Float[Tensor, "rows width"]:
+    """The condition that the input itself is, from the backbone without adapters or dropout.
+
+    Args:
+        model: The Transformers model.
+        conditioning: Its conditioning; adapters are off meanwhile.
+        condition: Which states, and how they are pooled.
+        inputs: Arguments of the call by name.
+        generating: Whether the call is `generate`: then all of the input is the prompt.
+
+    Raises:
+        ConditionError: There is no input to read, or no prompt before the labels.
+    """
+    given = {name: inputs[name] for name in _READ if inputs.get(name) is not None}
+    if generating and "input_ids" not in given and isinstance(inputs.get("inputs"), Tensor):
+        given["input_ids"] = inputs["inputs"]
+    if "input_ids" not in given and "inputs_embeds" not in given:
+        raise ConditionError(
+            "an Instance condition reads the input: got neither input_ids nor inputs_embeds; pass "
+            "one of them, or the pooled states by the condition's own keyword"
+        )
+    first = given.get("input_ids", given.get("inputs_embeds"))
+    assert isinstance(first, Tensor)  # noqa: S101 - for the type checker
+    mask = given.get("attention_mask")
+    if mask is None or mask.ndim != 2:
+        mask = torch.ones(first.shape[:2], dtype=torch.long, device=first.device)
+    if is_decoder(model) and "position_ids" not in given:
+        # With padding on the left, a text must not depend on how much of it there is.
+        given["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    states = _states(model, conditioning, condition, given)
+    if is_decoder(model) and not generating:
+        mask = _prompt(mask, inputs.get("labels"))
+    return pool(states, mask, condition.pool)
+
+
+def pool(
+    states: Float[Tensor, "rows positions width"], mask: Int[Tensor, "rows positions"], how: Pool
+) -> Float[Tensor, "rows width"]:
+    """One vector per row from the states where `mask` is 1; at least one per row has to be."""
+    kept = mask.bool().unsqueeze(-1)
+    if how == "mean":
+        summed = torch.where(kept, states, 0.0).sum(dim=1)
+        return summed / mask.sum(dim=1, keepdim=True).clamp(min=1).to(states.dtype)
+    if how == "max":
+        return states.masked_fill(~kept, float("-inf")).amax(dim=1)
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    order = positions if how == "last" else positions.flip(0)
+    chosen = (mask * (order + 1)).argmax(dim=1)
+    return states[torch.arange(states.shape[0], device=states.device), chosen]
+
+
+def _states(
+    model: nn.Module, conditioning: Conditioning, condition: Instance, given: dict[str, Any]
+) -> Tensor:
+    reader: Any = reader_of(model)
+    with torch.no_grad(), conditioning.held(None, enabled=False), _evaluating(reader):
+        whole = condition.layer == -1
+        arguments = given if whole else {**given, "output_hidden_states": True}
+        output = reader(**_accepted(reader, arguments))
+        return output.last_hidden_state if whole else output.hidden_states[condition.layer]
+
+
+def _accepted(reader: nn.Module, given: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(reader.forward).parameters
+    return {n: v for n, v in given.items() if n in parameters or n not in _READ}
+
+
+def _prompt(mask: Tensor, labels: Any) -> Tensor:
+    if not isinstance(labels, Tensor) or labels.shape != mask.shape:
+        return mask
+    prompt = mask * (labels == IGNORED).to(mask.dtype)
+    if bool((prompt.sum(dim=1) == 0).any()):
+        row = int((prompt.sum(dim=1) == 0).nonzero()[0, 0])
+        raise ConditionError(
+            f"row {row} has no prompt: an Instance condition reads only positions whose label is "
+            f"{IGNORED}, or the answer would leak into the weights"
+        )
+    return prompt
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    modes = {part: part.training for part in module.modules() if part.training}
+    for part in modes:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in modes:
+            part.training = True

@@ -1,0 +1,194 @@
+"""The weights of a single condition as plain matrices, to be merged or exported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hyperadapters.adapters import HeadWeights, LoRA, LoRAWeights
+from hyperadapters.conditions import Instance
+from hyperadapters.errors import ConfigError
+from hyperadapters.tuner.head import find_head, last_linear
+
+if TYPE_CHECKING:
+    from hyperadapters.tuner.model import HyperAdapterModel
+
+
+@dataclass(frozen=True)
+class PlainLoRA:
+    """LoRA factors of one module, with nothing left to multiply.
+
+    Attributes:
+        a: Down projection, shape ``(r, in_width)``.
+        b: Up projection with scale and gains, shape ``(out_width, r)``.
+    """
+
+    a: Float[Tensor, "r in_width"]
+    b: Float[Tensor, "out_width r"]
+
+
+@dataclass(frozen=True)
+class PlainHead:
+    """The last layer of the classification head, with what it receives written into it.
+
+    Attributes:
+        name: Path of the layer.
+        weight: Shape ``(n_labels, in_width)``.
+        bias: Shape ``(n_labels,)``; `None` where the layer has none.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None
+
+
+@dataclass(frozen=True)
+class Materialised:
+    """All weights of a single condition.
+
+    Attributes:
+        lora: Path of the module → its factors.
+        head: The last layer of the classification head, where anything is written into it.
+    """
+
+    lora: dict[str, PlainLoRA] = field(default_factory=dict)
+    head: PlainHead | None = None
+
+
+@torch.no_grad()
+def materialise(
+    tuner: "HyperAdapterModel", adapter_name: str, condition: Mapping[str, Any]
+) -> Materialised:
+    """The weights of one condition.
+
+    Raises:
+        ConfigError: The condition is not a single one, the weights depend on the input, or the
+            form has no LoRA equivalent.
+        ConditionError: The condition is missing or out of range.
+    """
+    network = tuner.network(adapter_name)
+    _check_possible(network.spec.conditions, condition)
+    was_training = network.training
+    network.eval()
+    try:
+        prepared = network.prepare(condition, next(network.parameters()).device)
+        if any(value.shape[0] != 1 for value in prepared.values()):
+            lengths = {name: value.shape[0] for name, value in prepared.items()}
+            raise ConfigError(f"wanted a single condition, got {lengths} values")
+        weights = network(prepared)
+    finally:
+        network.train(was_training)
+    lora: dict[str, PlainLoRA] = {}
+    for number, group in enumerate(network.spec.groups):
+        for position, place in enumerate(group.placements):
+            of_site = weights.at(number, position)
+            if not isinstance(place.form, LoRA) or not isinstance(of_site, LoRAWeights):
+                raise ConfigError(
+                    f"{place.site.name} has a bottleneck, which is not linear: no LoRA and no "
+                    "merged weight is equal to it"
+                )
+            lora[place.site.name] = _joined(lora.get(place.site.name), _plain(place.form, of_site))
+    return Materialised(lora, _plain_head(tuner, weights.head_per_row()))
+
+
+@torch.no_grad()
+def merge(model: nn.Module, weights: Materialised, *, check_finite: bool = False) -> None:
+    """Add the weights of a condition to those of the backbone (in place).
+
+    Raises:
+        ConfigError: A module's weight cannot be added to, as it is quantised, or, with
+            `check_finite`, the result is not finite.
+    """
+    for name, factors in weights.lora.items():
+        module = model.get_submodule(name)
+        weight = getattr(module, "weight", None)
+        delta = factors.b @ factors.a
+        # GPT-2's Conv1D stores its weight the other way round.
+        delta = delta.T if hasattr(module, "nf") else delta
+        if (
+            not isinstance(weight, Tensor)
+            or weight.shape != delta.shape
+            or not weight.is_floating_point()
+        ):
+            raise ConfigError(
+                f"{name} is a {type(module).__name__}, whose weight cannot be added to; export a "
+                "LoRA instead (export_lora)"
+            )
+        merged = weight.data + delta.to(weight)
+        if check_finite and not bool(torch.isfinite(merged).all()):
+            raise ConfigError(f"{name}: the merged weight is not finite")
+        weight.data = merged
+    if weights.head is not None:
+        layer: Any = model.get_submodule(weights.head.name)
+        layer.weight.data = weights.head.weight.to(layer.weight)
+        if weights.head.bias is not None:
+            layer.bias.data = weights.head.bias.to(layer.bias)
+
+
+def _check_possible(declared: Mapping[str, Any], condition: Mapping[str, Any]) -> None:
+    instances = [n for n, c in declared.items() if isinstance(c, Instance) and n not in condition]
+    if instances:
+        raise ConfigError(
+            f"{', '.join(instances)} is the input itself: there is one adapter per input, and no "
+            "single one; pass the pooled states of an input (or their average) as "
+            f"{{'{instances[0]}': ...}}"
+        )
+    if unknown := sorted(set(condition) - set(declared)):
+        raise ConfigError(
+            f"the model has no condition {', '.join(unknown)}; it has {', '.join(declared)}"
+        )
+
+
+def _plain(form: LoRA, weights: LoRAWeights) -> PlainLoRA:
+    b = weights.b[0] * form.scale
+    if weights.gain is not None:
+        b = b * weights.gain
+    return PlainLoRA(weights.a[0], b)
+
+
+def _joined(before: PlainLoRA | None, added: PlainLoRA) -> PlainLoRA:
+    """The sum of two LoRAs is a LoRA of their ranks together."""
+    if before is None:
+        return added
+    return PlainLoRA(torch.cat([before.a, added.a]), torch.cat([before.b, added.b], dim=1))
+
+
+def _plain_head(tuner: "HyperAdapterModel", weights: HeadWeights) -> PlainHead | None:
+    r"""W' = W + W_t diag(g) P and b' = b + W c + bias, for shift c and taste gate g."""
+    if all(part is None for part in (weights.shift, weights.bias, weights.gate)):
+        return None
+    config: Any = next(iter(tuner.peft_config.values()))
+    name = find_head(tuner.model, config.task_type)
+    head = tuner.model.get_submodule(name or "")
+    active = _active_copy(head)
+    layer = last_linear(active)
+    if name is None or layer is None:
+        raise ConfigError("the classification head is gone")
+    weight = layer.weight.detach().clone()
+    added = torch.zeros(weight.shape[0], dtype=weight.dtype, device=weight.device)
+    if weights.shift is not None:
+        added = added + weight @ weights.shift[0].to(weight)
+    if weights.bias is not None:
+        added = added + weights.bias[0].to(weight)
+    if weights.gate is not None and weights.taste_in is not None and weights.taste_out is not None:
+        taste = (weights.taste_out * weights.gate[0]) @ weights.taste_in
+        weight = weight + taste.to(weight)
+    if layer.bias is None and (weights.shift is not None or weights.bias is not None):
+        raise ConfigError(
+            f"the last layer of {name!r} has no bias into which the generated one could be "
+            "written; train with bias_source='none', shift=False to export or merge"
+        )
+    inner = next(path for path, module in active.named_modules() if module is layer)
+    bias = None if layer.bias is None else layer.bias.detach() + added
+    return PlainHead(f"{name}.{inner}" if inner else name, weight, bias)
+
+
+def _active_copy(head: nn.Module) -> nn.Module:
+    copies = getattr(head, "modules_to_save", None)
+    if copies is None:
+        return head
+    active = [name for name in head.active_adapters if name in copies]  # pyright: ignore
+    return copies[active[0]] if active else head.original_module  # pyright: ignore

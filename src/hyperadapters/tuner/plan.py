@@ -1,0 +1,154 @@
+"""Which modules of a backbone the groups of a configuration adapt."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers
+from torch import nn
+
+from hyperadapters.errors import SiteError
+from hyperadapters.sites import Site
+from hyperadapters.tuner.config import HyperAdapterConfig
+from hyperadapters.tuner.groups import Group, Names, matching, reader_of
+from hyperadapters.tuner.layer import is_linear
+
+
+@dataclass(frozen=True)
+class Match:
+    """A module that a group adapts.
+
+    Attributes:
+        group: Number of the group.
+        reader: Path of the module that is read; for LoRA it is the module itself.
+    """
+
+    group: int
+    reader: str
+
+
+class Plan:
+    """The targets of every group of a configuration, in one backbone.
+
+    Args:
+        config: The configuration.
+        model: The backbone.
+
+    Raises:
+        SiteError: The family has no default targets and none are named.
+    """
+
+    def __init__(self, config: HyperAdapterConfig, model: nn.Module) -> None:
+        self.config = config
+        self.groups = config.resolved_groups
+        self._paths = {_public(name) for name, _ in model.named_modules()}
+        family = getattr(getattr(model, "config", None), "model_type", None)
+        self._targets = [_targets(group, family, model, config) for group in self.groups]
+
+    def matches(self, name: str) -> list[Match]:
+        """The groups that adapt the module of that path."""
+        if self.is_saved(name):
+            return []
+        found = []
+        for number, (group, targets) in enumerate(zip(self.groups, self._targets, strict=True)):
+            target = matching(targets, name)
+            if target is None or not self._wanted(group, name):
+                continue
+            reader = name
+            if not isinstance(targets, str) and not target.startswith("re:"):
+                reader = reader_of(target, name) or name
+            if reader == name or (group.form == "bottleneck" and reader in self._paths):
+                found.append(Match(number, reader))
+        return found
+
+    def is_saved(self, name: str) -> bool:
+        """Whether a module belongs to those that are trained as they are."""
+        saved = self.config.modules_to_save or []
+        return any(re.match(rf"(^|.*\.){m}($|\..*)", name) for m in saved)
+
+    def is_excluded(self, name: str) -> bool:
+        """Whether a module would be adapted if it were not for `exclude_modules`."""
+        return any(
+            matching(targets, name) is not None and _excluded(group, name)
+            for group, targets in zip(self.groups, self._targets, strict=True)
+        )
+
+    def check_complete(self, found: Sequence[int], model: nn.Module) -> None:
+        """Refuse a group without sites.
+
+        Raises:
+            SiteError: A group matches nothing; names the modules that come near.
+        """
+        for number, count in enumerate(found):
+            if not count:
+                raise SiteError(no_match(model, self.groups[number], self._targets[number]))
+
+    @staticmethod
+    def _wanted(group: Group, name: str) -> bool:
+        if _excluded(group, name) or (group.stack and group.stack not in name.split(".")):
+            return False
+        return group.layers is None or Site(name, 1, 1).layer in group.layers
+
+
+def no_match(model: nn.Module, group: Group, targets: Names) -> str:
+    """What to say when the targets of a group match nothing."""
+    endings = sorted({name.rsplit(".", 1)[-1] for name in _candidates(model, group)})
+    wanted = [targets] if isinstance(targets, str) else sorted(targets)
+    near = {n for w in wanted for n in difflib.get_close_matches(w, endings, cutoff=0.4)}
+    shown = ", ".join(sorted(near) or endings)
+    kind = "modules" if group.form == "bottleneck" else "linear modules"
+    layers = f" in layers {sorted(group.layers)}" if group.layers is not None else ""
+    stack = f" of the {group.stack}" if group.stack else ""
+    return f"target_modules {wanted}{layers}{stack} match nothing; {kind} with near names: {shown}"
+
+
+def _targets(
+    group: Group, family: str | None, model: nn.Module, config: HyperAdapterConfig
+) -> Names:
+    targets = group.default_targets(family)
+    if targets is None:
+        endings = {name.rsplit(".", 1)[-1] for name in _candidates(model, group)}
+        raise SiteError(
+            f"no default targets for the family {family or type(model).__name__!r}; name "
+            f"target_modules, among {', '.join(sorted(endings))}"
+        )
+    if isinstance(targets, str) and targets.lower() == "all-linear":
+        asked = SimpleNamespace(target_modules=targets, task_type=config.task_type)
+        return sorted(_maybe_include_all_linear_layers(asked, model).target_modules)  # pyright: ignore
+    return targets
+
+
+def _candidates(model: nn.Module, group: Group) -> Iterator[str]:
+    for name, module in model.named_modules():
+        if ".modules_to_save." in name or not name:
+            continue
+        # Where PEFT has wrapped a module already, the name that counts is that of the wrapper.
+        inner = len(list(module.children())) > 0
+        linear = is_linear(module) and not isinstance(module, BaseTunerLayer)
+        if linear or (group.form == "bottleneck" and inner):
+            yield _public(name)
+
+
+def _public(name: str) -> str:
+    return name.removesuffix(".base_layer").removesuffix(".original_module")
+
+
+def _excluded(group: Group, name: str) -> bool:
+    return bool(group.exclude_modules) and matching(group.exclude_modules or (), name) is not None
+
+
+def adapts_positions(model: Any, name: str) -> bool:
+    """Whether a projection is also applied to DeBERTa's relative positions.
+
+    These have no rows, so weights that differ from row to row cannot be applied to them.
+    """
+    config = getattr(model, "config", None)
+    return (
+        getattr(config, "model_type", None) == "deberta-v2"
+        and bool(getattr(config, "relative_attention", False))
+        and bool(getattr(config, "share_att_key", False))
+        and name.rsplit(".", 1)[-1] in ("query_proj", "key_proj")
+    )

@@ -1,0 +1,92 @@
+"""A sub-layer of the backbone with a parallel bottleneck beside it.
+
+What the reading module reads goes through the bottleneck and is added to what the writing module
+writes; both may be the same. Nothing is replaced: the modules get hooks.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from hyperadapters.errors import AdapterShapeError, SiteError
+from hyperadapters.tuner.conditioning import Conditioning
+from hyperadapters.tuner.layer import Part, is_linear, linear_widths
+
+
+class Span:
+    """The hooks on one reading and one writing module.
+
+    Args:
+        reader: The module whose input is read.
+        writer: The module whose output is added to.
+        name: Path of the writing module, for error messages.
+        conditioning: Where the weights come from.
+    """
+
+    def __init__(
+        self, reader: nn.Module, writer: nn.Module, name: str, conditioning: Conditioning
+    ) -> None:
+        self.name = name
+        self.conditioning = conditioning
+        self.parts: dict[str, list[Part]] = {}
+        self.in_width, self.out_width = span_widths(name, reader, writer)
+        self._input: Tensor | None = None
+        self._handles: list[RemovableHandle] = [
+            reader.register_forward_pre_hook(self.read, with_kwargs=True),
+            writer.register_forward_hook(self.add),
+        ]
+
+    def remove(self) -> None:
+        """Take the hooks off."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def read(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Keep the hidden states that go in."""
+        if not self.conditioning.enabled or not self._applying():
+            return
+        tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        states = kwargs.get("hidden_states", tensors[0] if tensors else None)
+        if not isinstance(states, Tensor) or states.shape[-1] != self.in_width:
+            got = None if states is None else tuple(states.shape)
+            raise AdapterShapeError(
+                f"{self.name}: the bottleneck got an input of shape {got}, wanted (rows, "
+                f"positions, {self.in_width})"
+            )
+        self._input = states
+
+    def add(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        """Add the correction of every adapter that applies to what comes out."""
+        if not self.conditioning.enabled or self._input is None:
+            return None
+        states, self._input = self._input, None
+        result = output[0] if isinstance(output, tuple) else output
+        for adapter, weights in self.conditioning.weights.items():
+            for part in self.parts.get(adapter, ()):
+                correction = part.correction(states, weights, module.training)
+                result = result + correction.to(result.dtype)
+        return (result, *output[1:]) if isinstance(output, tuple) else result
+
+    def _applying(self) -> bool:
+        return any(adapter in self.parts for adapter in self.conditioning.weights)
+
+
+def span_widths(name: str, reader: nn.Module, writer: nn.Module) -> tuple[int, int]:
+    """Width of the states that go in and of those that come out.
+
+    They are those of the first linear module that reads and of the last one that writes.
+
+    Raises:
+        SiteError: There is no linear module to tell them by.
+    """
+    first = [linear_widths(m)[0] for m in reader.modules() if is_linear(m)]
+    last = [linear_widths(m)[1] for m in writer.modules() if is_linear(m)]
+    if not first or not last:
+        without = type(reader if not first else writer).__name__
+        raise SiteError(
+            f"{name}: cannot tell the width of a {without}; wanted a module that maps hidden "
+            "states to hidden states, such as a feed-forward sub-layer"
+        )
+    return first[0], last[-1]
