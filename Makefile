@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all check format lint types layers tables clean
+.PHONY: demo test test-all test-oldest families check format lint types layers tables clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hyperadapters demo
@@ -17,15 +17,23 @@ test: $(VENV)/.installed-dev
 test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --slow
 
+# The same tests on the oldest PEFT and Transformers that are supported, in an environment beside.
+test-oldest: $(VENV)-oldest/.installed
+	$(VENV)-oldest/bin/python -m pytest -n auto
+
+# The table of families in docs, made by the tests that it tells of.
+families: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto tests/families --families-table docs/tables/families.md
+
 check: lint types layers
 
 format: $(VENV)/.installed-dev
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks examples
+	$(BIN)/ruff check --fix src tests benchmarks examples
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples
 
 types: $(VENV)/.installed-dev
 	$(BIN)/pyright
@@ -48,5 +56,13 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e ".[dev]"
 	touch $(VENV)/.installed $@
 
+$(VENV)-oldest/.installed: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv $(VENV)-oldest
+	grep -v -E "^(huggingface_hub|peft|tokenizers|transformers)==" constraints.txt \
+		| cat - constraints-oldest.txt > $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(VENV)-oldest/constraints.txt -e ".[dev]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-run*
+	rm -rf $(VENV) $(VENV)-oldest demo-run*

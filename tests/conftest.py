@@ -1,6 +1,8 @@
 """Fixtures for every test: where the real data lies, markers, offline mode."""
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests marked slow")
+    # By its path: with --import-mode=importlib the tests are no package and on no path.
+    path = Path(__file__).with_name("families_table.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    plugin = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = plugin
+    spec.loader.exec_module(plugin)
+    pluginmanager.register(plugin, path.stem)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hyperadapters.adapters import add_per_row, taste_logits
+from hyperadapters.adapters import HeadWeights, taste_logits
 from hyperadapters.errors import AdapterShapeError
 
 SIZE = st.integers(1, 5)
@@ -13,14 +13,6 @@ SIZE = st.integers(1, 5)
 def normal(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed + sum(shape))
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-@settings(max_examples=50, deadline=None)
-@given(n=SIZE, k=SIZE, width=SIZE, positions=st.lists(SIZE, max_size=2), shared=st.booleans())
-def test_add_per_row(n, k, width, positions, shared):
-    x, values = normal(n * k, *positions, width), normal(1 if shared else n, width, seed=1)
-    naive = torch.stack([row + values[0 if shared else i // k] for i, row in enumerate(x)])
-    torch.testing.assert_close(add_per_row(x, values), naive)
 
 
 @settings(max_examples=50, deadline=None)
@@ -39,23 +31,31 @@ def test_taste_logits(n, k, rank, width, n_labels, positions, shared):
     taste_in, taste_out = normal(rank, width, seed=2), normal(n_labels, rank, seed=3)
     naive = []
     for i, row in enumerate(features):
-        text = row if positions is None else row[0]
-        naive.append(taste_out @ torch.diag(gate[0 if shared else i // k]) @ taste_in @ text)
+        own = taste_out @ torch.diag(gate[0 if shared else i // k]) @ taste_in
+        texts = row.reshape(-1, width)
+        by_text = torch.stack([own @ text for text in texts])
+        naive.append(by_text.reshape(*row.shape[:-1], n_labels))
     got = taste_logits(features, gate, taste_in, taste_out)
     torch.testing.assert_close(got, torch.stack(naive))
 
 
-# 6 positions of 4 rows could be read as 8 groups of 3: without the check that goes unnoticed.
 @pytest.mark.parametrize("n", [3, 8])
 def test_rows_that_do_not_fit(n):
-    message = f"the head got 4 rows for weights of {n} rows; wanted one row per condition"
-    with pytest.raises(AdapterShapeError, match=message):
-        add_per_row(torch.ones(4, 6, 2), torch.ones(n, 2))
+    message = f"got 4 rows for values of {n} rows; wanted one row per condition"
     with pytest.raises(AdapterShapeError, match=message):
         taste_logits(torch.ones(4, 6, 2), torch.ones(n, 5), torch.ones(5, 2), torch.ones(3, 5))
 
 
-def test_the_type_of_the_input_stays():
-    x = torch.ones(2, 3, dtype=torch.bfloat16)
-    for n in (1, 2):
-        assert add_per_row(x, torch.ones(n, 3)).dtype == torch.bfloat16
+@pytest.mark.parametrize("n", [1, 3])
+def test_silenced_rows_add_nothing_and_the_others_stay(n):
+    parts = {"shift": normal(n, 4), "bias": normal(n, 2), "gate": normal(n, 5)}
+    shared = {"taste_in": normal(5, 4), "taste_out": normal(2, 5)}
+    kept = torch.tensor([True, False, True])
+    silenced = HeadWeights(**parts, **shared).silenced(kept)
+    for name, before in parts.items():
+        after = getattr(silenced, name)
+        assert after.shape == (3, before.shape[1])
+        assert torch.equal(after[kept], before.expand(3, -1)[kept])
+        assert torch.equal(after[1], torch.zeros(before.shape[1], dtype=torch.float64))
+    assert silenced.taste_in is shared["taste_in"] and silenced.taste_out is shared["taste_out"]
+    assert HeadWeights().silenced(kept) == HeadWeights()

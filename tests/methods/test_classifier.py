@@ -142,7 +142,7 @@ def test_nobody_deviates_while_the_shared_adapter_is_trained(tiny_bert, rows):
     examples = classifier.examples(rows)
     apart = classifier.probabilities(examples)
     top = Counter(classifier, 2)
-    with classifier.network.hypernetwork.deviating(False), classifier.states_of(examples):
+    with classifier.network.sources[0].source.deviating(False), classifier.states_of(examples):
         assert classifier.shares_texts
         together = classifier.probabilities(examples)
     assert top.texts == len(examples.tokens)

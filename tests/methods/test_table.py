@@ -36,12 +36,15 @@ def test_the_published_recipe():
     assert (settings.condition_noise, settings.condition_dropout, settings.shrinkage) == (0, 0, 0)
     assert (settings.shared_epochs, settings.batches_by_text) == (0, False)
     weights = find_method("hyperlora-paper").weights
-    assert weights == {"lora_source": "two-tower", "bias_source": "none", "shift": False}
+    assert weights == {
+        **{"source": "generated", "hypernetwork": "two-tower"},
+        **{"bias_source": "none", "shift": False},
+    }
 
 
 def test_the_baselines_share_one_adapter():
     for name, bias in (("text-only", "none"), ("intercept", "per-condition")):
-        wanted = {"lora_source": "learned", "shift": False, "bias_source": bias}
+        wanted = {"source": "learned", "shift": False, "bias_source": bias, "start": "lora"}
         assert find_method(name).weights == wanted
 
 

@@ -51,9 +51,10 @@ def test_roles(model_of):
         }
     ours = roles["hyperlora"]
     assert ours["condition"] == {"encoders.annotator_ids.vectors"}
-    assert any("head_b" in name for name in ours["deviation"])
+    assert any(".source.heads.maps.b_" in name for name in ours["deviation"])
     assert not any(".shared." in name for name in ours["deviation"])
-    assert any("hypernetwork.shared." in name for name in ours["shared"])
+    assert any(".source.trunk." in name for name in ours["deviation"])
+    assert any(".source.shared." in name for name in ours["shared"])
     assert any("classifier" in name for name in ours["shared"])
     assert roles["intercept"]["condition"] == {"biases.annotator_ids.vectors"}
     assert roles["text-only"]["condition"] == set()

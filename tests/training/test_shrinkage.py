@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from hyperadapters.adapters import LoRA, Placement
 from hyperadapters.conditions import Lookup
-from hyperadapters.hypernetworks.network import NetworkSpec, build_network
+from hyperadapters.hypernetworks import GroupSpec, NetworkSpec, build_network
 from hyperadapters.sites import Site
 from hyperadapters.training.shrinkage import Shrinkage
+
+PLACE = Placement(Site("layer.0.query", 4, 4), LoRA(1, 1.0))
 
 # Annotator 0 has rated 3 times, 1 once, 2 twice.
 TRAIN = np.array([0, 1, 0, 2, 0, 2])
@@ -15,9 +18,10 @@ TRAIN = np.array([0, 1, 0, 2, 0, 2])
 def network():
     spec = NetworkSpec(
         conditions={"annotator_ids": Lookup(3)},
-        **{"r": 1, "shift": False, "condition_width": 2, "n_labels": 2, "head_width": 4},
+        groups=[GroupSpec([PLACE], conditions=("annotator_ids",))],
+        **{"shift": False, "condition_width": 2, "n_labels": 2, "head_width": 4},
     )
-    network = build_network(spec, [Site("layer.0.query", 4, 4)])
+    network = build_network(spec)
     vectors = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
     with torch.no_grad():
         network.encoders["annotator_ids"].vectors.copy_(vectors)
@@ -49,8 +53,7 @@ def test_the_pull_is_stronger_where_ratings_are_few(network):
 
 def test_nothing_is_pulled_at_weight_zero_or_without_annotators(network):
     assert Shrinkage(network, TRAIN, weight=0.0)(torch.tensor([0])) == 0.0
-    spec = NetworkSpec(
-        conditions={}, r=1, source="learned", bias_source="none", shift=False, n_labels=2
-    )
-    shared = build_network(spec, [Site("layer.0.query", 4, 4)])
+    groups = [GroupSpec([PLACE], "learned")]
+    spec = NetworkSpec(conditions={}, groups=groups, bias_source="none", shift=False, n_labels=2)
+    shared = build_network(spec)
     assert Shrinkage(shared, TRAIN, weight=1.0)(torch.tensor([0])) == 0.0

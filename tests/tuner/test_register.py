@@ -7,7 +7,7 @@ from peft import PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 
 from hyperadapters.tuner import HyperAdapterConfig, HyperAdapterModel, register
-from hyperadapters.tuner.register import extend_enum
+from hyperadapters.tuner.peft_type import extend_enum
 
 
 def test_the_method_is_a_member_like_any_other():

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hyperadapters.adapters.directions import Directions
-from hyperadapters.adapters.rows import add_per_row, project, scale_per_row
+from hyperadapters.adapters.rows import add_per_row, check_rows, project, scale_per_row
 from hyperadapters.errors import ConfigError
 from hyperadapters.sites import Site
 
@@ -106,10 +106,14 @@ class Bottleneck:
         nn.init.kaiming_uniform_(down, a=math.sqrt(5))
         nn.init.zeros_(down_bias)
         nn.init.zeros_(up_bias)
-        if directions is None or self.activation == "relu":
+        if directions is None:
             nn.init.zeros_(up)
             return
         nn.init.uniform_(up, -1 / math.sqrt(up.shape[0]), 1 / math.sqrt(up.shape[0]))
+        if self.activation == "relu":
+            # Not where the gain is zero: with both, neither would ever get a gradient.
+            up.data[:, : directions.silent_gain.start] = 0.0
+            return
         down.data[directions.silent_in] = 0.0
         up.data[:, directions.silent_out] = 0.0
 
@@ -130,5 +134,6 @@ class Bottleneck:
             add_per_row(project(x, weights.down), weights.down_bias)
         )
         if weights.gain is not None:
+            check_rows(x, weights.gain.shape[0])
             units = scale_per_row(units, weights.gain)
         return add_per_row(project(units, weights.up), weights.up_bias) * self.scale

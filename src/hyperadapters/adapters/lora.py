@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hyperadapters.adapters.directions import Directions
-from hyperadapters.adapters.rows import project, scale_per_row
+from hyperadapters.adapters.rows import check_rows, project, scale_per_row
 from hyperadapters.errors import ConfigError
 from hyperadapters.sites import Site
 
@@ -119,5 +119,6 @@ def apply_lora(
     # Scaling the small factor costs r values a position instead of out_width.
     down = project(x, weights.a) * scale
     if weights.gain is not None:
+        check_rows(x, weights.gain.shape[0])
         down = scale_per_row(down, weights.gain)
     return project(down, weights.b)

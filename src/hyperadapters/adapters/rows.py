@@ -24,16 +24,26 @@ def project(
         AdapterShapeError: The number of rows is not a multiple of n, as happens when a batch was
             packed or unpadded, or the input is a flat list of tokens.
     """
-    n, rows = factor.shape[0], x.shape[0]
+    n = factor.shape[0]
     if n == 1:
         return torch.nn.functional.linear(x, factor[0])
-    if rows % n or (x.ndim == 2 and rows != n):
+    check_rows(x, n)
+    grouped = x.reshape(n, -1, x.shape[-1])
+    return torch.bmm(grouped, factor.transpose(1, 2)).reshape(*x.shape[:-1], factor.shape[1])
+
+
+def check_rows(x: Tensor, n: int) -> None:
+    """Whether weights of n rows can be applied to the input of a module.
+
+    Raises:
+        AdapterShapeError: As for `project`.
+    """
+    rows = x.shape[0]
+    if n > 1 and (rows % n or (x.ndim == 2 and rows != n)):
         raise AdapterShapeError(
             f"got an input of shape {tuple(x.shape)} for weights of {n} rows; wanted one row of "
             "input per condition (packed, unpadded or flattened batches cannot be adapted per row)"
         )
-    grouped = x.reshape(n, -1, x.shape[-1])
-    return torch.bmm(grouped, factor.transpose(1, 2)).reshape(*x.shape[:-1], factor.shape[1])
 
 
 def add_per_row(

@@ -66,13 +66,13 @@ class Combiner(nn.Module):
     @property
     def live(self) -> Bool[Tensor, " width"]:
         """Dimensions of the combined vector that are zero at the start."""
-        if self.combine == "concat":
-            parts = [zero_dims(width, self._parts) for width in self._widths]
-            return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
-        live = zero_dims(self.width, self._parts)
-        if self.combine == "gate":
-            live = live | self._shut()
-        return live
+        # With numbers even where the network is built on the meta device.
+        with torch.device("cpu"):
+            if self.combine == "concat":
+                parts = [zero_dims(width, self._parts) for width in self._widths]
+                return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
+            live = zero_dims(self.width, self._parts)
+            return live | self._shut() if self.combine == "gate" else live
 
     def reset_parameters(self) -> None:
         """Start again: gates open, but those of the last third with ``"zero-change"``."""
@@ -97,6 +97,6 @@ class Combiner(nn.Module):
         return stacked.sum(dim=1)
 
     def _shut(self) -> Bool[Tensor, " width"]:
-        shut = torch.zeros(self.width, dtype=torch.bool)
-        shut[2 * self.width // 3 :] = True
-        return shut
+        # What follows the dimensions whose vectors are zero: with both, nothing would ever move.
+        with torch.device("cpu"):
+            return torch.arange(self.width) > zero_dims(self.width, 3).nonzero().max()

@@ -28,7 +28,8 @@ def prepare(
 ) -> Tensor:
     """A value that a user gave → a tensor with one line per row, checked.
 
-    While `torch.compile` traces, types and shapes are checked, but not the numbers.
+    While `torch.compile` traces, types and shapes are checked, and the range of indices inside the
+    graph, but no other numbers.
 
     Args:
         name: Keyword of the condition.
@@ -91,6 +92,9 @@ def _lookup(name: str, lookup: Lookup, value: Any) -> Tensor:
     index = tensor.reshape(-1).long()
     if _readable(index):
         _check_indices(name, lookup, index)
+    else:
+        lowest = 0 if lookup.unknown == "error" else POPULATION
+        _assert_in_graph((index >= lowest) & (index < lookup.size), name)
     return index
 
 
@@ -126,6 +130,9 @@ def _attributes(name: str, attributes: Attributes, value: Any) -> Tensor:
     index = tensor.long()
     if _readable(index):
         _check_attributes(name, attributes, index)
+    else:
+        sizes = index.new_tensor(attributes.sizes)
+        _assert_in_graph((index >= POPULATION) & (index < sizes), name)
     return index
 
 
@@ -200,6 +207,12 @@ def _is_integer(tensor: Tensor) -> bool:
 def _readable(tensor: Tensor) -> bool:
     """Whether numbers can be looked at: not while tracing, and not on the meta device."""
     return not (torch.compiler.is_compiling() or tensor.is_meta)
+
+
+def _assert_in_graph(fits: Bool[Tensor, "..."], name: str) -> None:
+    """While tracing, a check of indices that becomes a part of the graph."""
+    if not fits.is_meta:
+        torch.ops.aten._assert_async.msg(fits.all(), f"{name}: an index is out of range")
 
 
 def _names(attributes: Attributes) -> str:

@@ -1,14 +1,15 @@
-"""What the hypernetwork writes for one condition, as a LoRA that PEFT loads without this package."""
+"""What the hypernetwork writes for one condition, as a LoRA that PEFT loads by itself."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from hyperadapters.conditions import Condition, Lookup
 from hyperadapters.errors import ConfigError
 from hyperadapters.tuner.conditioning import conditioning_of
 from hyperadapters.tuner.materialise import Materialised, materialise
@@ -34,7 +35,7 @@ def export_lora(
     Args:
         model: A `PeftModel` with a hyperadapter.
         condition: Keyword → value: an index, a mixture ``{index: weight}``, a vector, attributes.
-            A list of indices writes one sub-folder for each, named by the index (the other
+            Several indices of a `Lookup` write one sub-folder for each, named by the index (the other
             conditions serve them all).
         folder: Where to write; made if it is not there.
         include_head: Whether to write the trained classification head too. Some servers refuse
@@ -48,7 +49,9 @@ def export_lora(
         ConfigError: There is no LoRA equal to the adapter; the message says why.
         ConditionError: The condition is missing or out of range.
     """
-    lists = {n: list(v) for n, v in condition.items() if _is_list(v)}
+    tuner: Any = conditioning_of(model).tuner
+    declared = tuner.network(adapter_name or tuner.active_adapters[0]).spec.conditions
+    lists = {n: list(v) for n, v in condition.items() if _is_list(declared.get(n), v)}
     if not lists:
         return [_write(model, condition, Path(folder), include_head, adapter_name)]
     if len({len(values) for values in lists.values()}) > 1:
@@ -78,7 +81,7 @@ def lora_of(
     """
     tuner: Any = conditioning_of(model).tuner
     name = adapter_name or tuner.active_adapters[0]
-    weights = materialise(tuner, name, condition)
+    weights = materialise(tuner, name, condition, with_head=include_head)
     if not weights.lora:
         raise ConfigError(f"adapter {name!r} adapts no linear module, so there is no LoRA to write")
     ours: Any = tuner.peft_config[name]
@@ -109,12 +112,16 @@ def _write(
     include_head: bool,
     adapter_name: str | None,
 ) -> Path:
+    if in_the_way := next((p for p in (folder, *folder.parents) if p.is_file()), None):
+        raise ConfigError(f"{in_the_way} is a file; wanted a folder")
     config, state = lora_of(model, condition, include_head=include_head, adapter_name=adapter_name)
-    if folder.is_file():
-        raise ConfigError(f"{folder} is a file; wanted a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
-    config.save_pretrained(str(folder))
+    # Written aside first, so that a failure leaves an adapter that was there as it was.
+    with TemporaryDirectory(dir=folder, prefix=".export-") as aside:
+        save_file(state, Path(aside) / WEIGHTS, metadata={"format": "pt"})
+        config.save_pretrained(aside)
+        for file in sorted(Path(aside).iterdir()):
+            file.replace(folder / file.name)
     return folder
 
 
@@ -166,7 +173,10 @@ def _base(model: nn.Module, path: str) -> nn.Module:
     return getattr(module, "base_layer", module)
 
 
-def _is_list(value: Any) -> bool:
-    if isinstance(value, Sequence) and not isinstance(value, str):
+def _is_list(condition: Condition | None, value: Any) -> bool:
+    """Whether several indices are given; vectors and attributes are lists even when single."""
+    if not isinstance(condition, Lookup) or isinstance(value, str):
+        return False
+    if isinstance(value, Sequence):
         return all(isinstance(one, int) or getattr(one, "ndim", 1) == 0 for one in value)
-    return isinstance(value, torch.Tensor) and value.ndim == 1 and not value.is_floating_point()
+    return getattr(value, "ndim", 0) == 1

@@ -92,7 +92,7 @@ class CentredHypernetwork(Hypernetwork):
         )
         n_chunks = self.heads.n_chunks if isinstance(self.heads, ChunkedHeads) else 0
         self.trunk = Trunk(width, len(chosen), site_width, hidden_width, n_chunks)
-        self._live = torch.ones(width, dtype=torch.bool) if live is None else live
+        self._live = torch.ones(width, dtype=torch.bool, device="cpu") if live is None else live
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

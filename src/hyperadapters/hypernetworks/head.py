@@ -48,7 +48,7 @@ class HeadGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.start: Start = start
-        self._live = torch.ones(width, dtype=torch.bool) if live is None else live
+        self._live = torch.ones(width, dtype=torch.bool, device="cpu") if live is None else live
         self.shift = nn.Linear(width, in_width, bias=False) if in_width and shift else None
         self.bias = nn.Linear(width, n_labels, bias=False) if n_labels else None
         self.gate: nn.Linear | None = None

@@ -93,7 +93,7 @@ class AdapterNetwork(nn.Module):
             for name in names
         }
         lengths = {name: value.shape[0] for name, value in values.items()}
-        longest = max(lengths.values(), default=1)
+        longest = max([1, *lengths.values()])
         if any(length not in (1, longest) for length in lengths.values()):
             raise ConditionError(f"conditions differ in length: {lengths}")
         return {name: v.expand(longest, *v.shape[1:]) for name, v in values.items()}
@@ -249,7 +249,7 @@ def _known_values(network: AdapterNetwork, name: str, value: Tensor) -> Tensor:
     if isinstance(network.spec.conditions[name], Attributes):
         return (value >= 0).any(dim=1)
     if value.is_floating_point():
-        return torch.ones(value.shape[0], dtype=torch.bool, device=value.device)
+        return ~value.isnan().all(dim=1)
     return value >= 0
 
 

@@ -155,6 +155,10 @@ class NetworkSpec:
             )
         if self.bias_source != "none" and not self.n_labels:
             raise ConfigError(f"bias_source={self.bias_source!r} needs a classification head")
+        if self.bias_source == "per-condition" and not any(
+            isinstance(condition, Lookup) for condition in self.conditions.values()
+        ):
+            raise ConfigError("bias_source='per-condition' needs a Lookup among the conditions")
         if self.shift and not self.head_width:
             raise ConfigError("shift=True needs a classification head")
         for group in self.groups:

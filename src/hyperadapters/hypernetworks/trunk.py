@@ -65,12 +65,22 @@ class Trunk(nn.Module):
         """Hidden units for every condition and every (site, chunk); all sites by default."""
         of_place = self.from_site(self._places(sites, chunks))
         of_condition = self.from_condition(z)
-        gelu = nn.functional.gelu
-        # Exactly zero where z is zero.
-        return gelu(of_condition.unsqueeze(1) + of_place) - gelu(of_place)
+        pairs = zip(of_condition.chunk(2, dim=-1), of_place.chunk(2, dim=-1), strict=True)
+        return torch.cat([_change(c.unsqueeze(1), place) for c, place in pairs], dim=-1)
 
     def _places(self, sites: Sequence[int] | None, chunks: Sequence[int] | None) -> Tensor:
         vectors = self.site_vectors if sites is None else self.site_vectors[list(sites)]
         if chunks is None or self.chunk_vectors is None:
             return vectors
         return vectors + self.chunk_vectors[list(chunks)]
+
+
+def _change(of_condition: Tensor, of_place: Tensor) -> Tensor:
+    """Exactly zero where the condition is, and equal for twins.
+
+    The last numbers of a tensor may be computed by other instructions than those before them, with
+    other bits. So what is to cancel stands at the same positions of tensors of one shape.
+    """
+    gelu = nn.functional.gelu
+    moved = (of_condition + of_place).contiguous()
+    return gelu(moved) - gelu(of_place.expand_as(moved).contiguous())

@@ -34,26 +34,27 @@ DEFAULT_TARGETS: dict[str, list[str]] = {
     "phi3": ["qkv_proj"],
     **_each("bart mbart", _PROJECTIONS),
     **_each("mt5 t5 umt5", _T5),
-    # Both halves, where each is BERT, RoBERTa or GPT-2.
-    "encoder-decoder": [*_BERT, "c_attn"],
 }
 
 _POST_NORM = ("intermediate.dense>output.dense",)
 _T5_LAYERS = (r"re:(.*\.)?(encoder\.block\.\d+\.layer\.1|decoder\.block\.\d+\.layer\.2)",)
 
-# For a parallel adapter: reads what the feed-forward sub-layer reads, adds to what it writes.
+# For a parallel adapter, which reads what the feed-forward sub-layer reads and adds to what that
+# writes. An entry is one of
 #   "mlp"    the module of this name (the end of its path) is the sub-layer;
 #   "A>B"    the sub-layer is spread over siblings: reads where A reads, adds to what B writes;
 #   "re:…"   as a name, but a regular expression for the whole path.
+# Gemma 2 and 3 normalise once more behind the `mlp`, and what is added to it with it.
 # T5's sub-layer has its norm and its residual inside, so the adapter reads the residual stream.
 # OPT is not here: it flattens rows and positions before `fc1`.
 FEED_FORWARD: dict[str, list[str]] = {
     **_each("bert camembert deberta deberta-v2 electra mpnet roberta xlm-roberta", _POST_NORM),
     "albert": ["ffn>ffn_output"],
     "distilbert": ["ffn"],
-    **_each("gemma gemma2 gemma3_text gpt2 gpt_neox llama mistral", ["mlp"]),
+    **_each("gemma gpt2 gpt_neox llama mistral", ["mlp"]),
     **_each("modernbert phi phi3 qwen2 qwen3", ["mlp"]),
+    # These have a norm behind the sub-layer: what is added is not to be normalised with it.
+    **_each("gemma2 gemma3_text", ["mlp>post_feedforward_layernorm"]),
     **_each("bart mbart", ["fc1>fc2"]),
     **_each("mt5 t5 umt5", _T5_LAYERS),
-    "encoder-decoder": [*_POST_NORM, "mlp"],
 }

@@ -1,4 +1,7 @@
-"""Keys and values that were computed under one condition are not used under another."""
+"""Keys and values that were computed under one condition are not used under another.
+
+In a graph of `torch.compile` nothing is checked: the check compares numbers.
+"""
 
 from typing import Any
 

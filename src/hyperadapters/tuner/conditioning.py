@@ -121,6 +121,9 @@ class Conditioning:
             self.active = self.generate({**self.waiting, **given}, rows, repeats=repeats)
         try:
             yield
+        except BaseException:
+            self.tuner.forget_inputs()
+            raise
         finally:
             self.active = previous
 
@@ -131,6 +134,9 @@ class Conditioning:
         self.active, self.enabled = active, enabled
         try:
             yield
+        except BaseException:
+            self.tuner.forget_inputs()
+            raise
         finally:
             self.active, self.enabled = before
 
@@ -141,12 +147,13 @@ class Conditioning:
     @contextmanager
     def kept_waiting(self, conditions: Mapping[str, Any]) -> Iterator[None]:
         """In this block every call has these conditions beside those it brings."""
-        before = self.waiting
-        self.waiting = {**before, **conditions}
+        before = self.waiting, self.active
+        # Weights of an enclosing block would be taken before anything that waits.
+        self.waiting, self.active = {**self.waiting, **conditions}, None
         try:
             yield
         finally:
-            self.waiting = before
+            self.waiting, self.active = before
 
     @property
     def text_of_row(self) -> Tensor | None:

@@ -21,9 +21,7 @@ from hyperadapters.hypernetworks import (
 )
 from hyperadapters.tuner.card import write_usage
 from hyperadapters.tuner.groups import FormName, Group
-
-METHOD = "hyperadapter"
-PEFT_TYPE = METHOD.upper()
+from hyperadapters.tuner.peft_type import PEFT_TYPE
 
 # Names that Transformers or PEFT already use, or eat on the way (PEFT's Poly takes `task_ids`).
 RESERVED = frozenset(
@@ -133,7 +131,7 @@ class HyperAdapterConfig(PeftConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.peft_type = PEFT_TYPE  # pyright: ignore[reportAttributeAccessIssue]
+        self.peft_type = PEFT_TYPE
         # Whether `sites` was read from a folder and so has to be met.
         self._sites_are_given = False
         # The condition declarations are kept as plain dictionaries, sorted: PEFT writes them as
@@ -212,7 +210,8 @@ class HyperAdapterConfig(PeftConfig):
                     deviating_layers=self.deviating_layers,
                 )
             ]
-        if self.target_modules is not None or self.exclude_modules or self.layers_to_transform:
+        given = (self.target_modules, self.exclude_modules or None, self.layers_to_transform)
+        if any(value is not None for value in given):
             raise ConfigError(
                 "with `groups`, target_modules, exclude_modules and layers_to_transform belong "
                 "into each group"
@@ -276,16 +275,16 @@ class HyperAdapterConfig(PeftConfig):
         self.sites = found
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str, **kwargs: Any) -> Any:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> Any:
         """As PEFT's; the sites that the folder names have to be met by the model."""
-        config = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        config = super().from_pretrained(str(pretrained_model_name_or_path), **kwargs)
         if isinstance(config, HyperAdapterConfig):
             config._sites_are_given = config.sites is not None
         return config
 
-    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """As PEFT's; the model card, where there is one, is told how to use the adapter."""
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(str(save_directory), **kwargs)
         write_usage(
             Path(save_directory), self.declared, self.task_type, self.base_model_name_or_path
         )
@@ -296,6 +295,9 @@ class HyperAdapterConfig(PeftConfig):
         for name in ("target_modules", "exclude_modules"):
             if isinstance(data[name], set):
                 data[name] = sorted(data[name])
+        if self.modules_to_save is not None:
+            # PEFT names the heads again whenever it loads.
+            data["modules_to_save"] = list(dict.fromkeys(self.modules_to_save))
         return data
 
 

@@ -1,11 +1,11 @@
 """The classification head: its last layer's input is shifted, its logits are biased, per row."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from hyperadapters.adapters import HeadWeights, add_per_row, taste_logits
 from hyperadapters.tuner.conditioning import Conditioning
@@ -13,6 +13,7 @@ from hyperadapters.tuner.conditioning import Conditioning
 # Names that Transformers uses for the head of a classifier.
 HEAD_NAMES = ("classifier", "score", "classification_head")
 TASKS = ("SEQ_CLS", "TOKEN_CLS")
+SPAN_HEAD_NAMES = ("qa_outputs", "classifier")
 
 
 class HeadHooks:
@@ -31,32 +32,40 @@ class HeadHooks:
     def __init__(self, model: nn.Module, name: str, conditioning: Conditioning) -> None:
         self.name = name
         self.conditioning = conditioning
-        self._hooked: list[nn.Module] = []
-        self._handles: list[RemovableHandle] = []
         self._taste: Tensor | None = None
         self.place(model)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "HeadHooks":
+        # PEFT copies the head alone, with its hooks: these stay ours. In a copy of the whole model
+        # they belong to the copy.
+        if id(self.conditioning.tuner.model) not in memo:
+            return self
+        copied = memo[id(self)] = object.__new__(HeadHooks)
+        copied.name, copied._taste = self.name, None
+        copied.conditioning = copy.deepcopy(self.conditioning, memo)
+        return copied
+
     def place(self, model: nn.Module) -> None:
         """Hook what is the head now, in all copies that PEFT keeps of it."""
-        layers: list[nn.Module] = [
-            last
-            for copy in _copies(model.get_submodule(self.name))
-            for last in [last_linear(copy)]
-            if last is not None
-        ]
-        if layers != self._hooked:
-            self.remove()
-            self._hooked = layers
-            for layer in layers:
-                self._handles.append(layer.register_forward_pre_hook(self.prepare_input))
-                self._handles.append(layer.register_forward_hook(self.add_to_logits))
+        for layer in self._layers(model):
+            if not any(_belongs(hook, self) for hook in layer._forward_hooks.values()):
+                layer.register_forward_pre_hook(self.prepare_input)
+                layer.register_forward_hook(self.add_to_logits)
 
-    def remove(self) -> None:
+    def remove(self, model: nn.Module) -> None:
         """Take the hooks off."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
-        self._hooked = []
+        for layer in self._layers(model):
+            for hooks in (layer._forward_pre_hooks, layer._forward_hooks):
+                for key in [key for key, hook in hooks.items() if _belongs(hook, self)]:
+                    del hooks[key]
+
+    def forget(self) -> None:
+        """Let go of what was made of the input and not added, as after an exception in between."""
+        self._taste = None
+
+    def _layers(self, model: nn.Module) -> list[nn.Linear]:
+        found = [last_linear(copied) for copied in _copies(model.get_submodule(self.name))]
+        return [layer for layer in found if layer is not None]
 
     def prepare_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Make rows of texts where they are shared, and add the generated shift."""
@@ -101,10 +110,22 @@ def find_head(model: nn.Module, task: str | None) -> str | None:
     return found if found and last_linear(model.get_submodule(found)) is not None else None
 
 
+def trained_head(model: nn.Module, task: str | None) -> str | None:
+    """Name of the head that a task trains with the adapter; `None` when there is none."""
+    if str(getattr(task, "value", task)) != "QUESTION_ANS":
+        return find_head(model, task)
+    children = {name for name, _ in model.named_children()}
+    return next((name for name in SPAN_HEAD_NAMES if name in children), None)
+
+
 def last_linear(head: nn.Module) -> nn.Linear | None:
     """The layer of a head that writes the logits."""
     copy = next(_copies(head))
     return next((m for m in reversed(list(copy.modules())) if isinstance(m, nn.Linear)), None)
+
+
+def _belongs(hook: Callable[..., Any], owner: object) -> bool:
+    return getattr(hook, "__self__", None) is owner
 
 
 def _copies(head: nn.Module) -> Iterator[nn.Module]:

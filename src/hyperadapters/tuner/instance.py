@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hyperadapters.conditions import Instance, Pool
-from hyperadapters.errors import ConditionError
+from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.tuner.conditioning import Conditioning
 
 _READ = ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids", "position_ids")
@@ -59,8 +59,9 @@ def pooled(
 
     Raises:
         ConditionError: There is no input to read, or no prompt before the labels.
+        ConfigError: The backbone has no such layer.
     """
-    given = {name: inputs[name] for name in _READ if inputs.get(name) is not None}
+    given: dict[str, Any] = {name: inputs[name] for name in _READ if inputs.get(name) is not None}
     if generating and "input_ids" not in given and isinstance(inputs.get("inputs"), Tensor):
         given["input_ids"] = inputs["inputs"]
     if "input_ids" not in given and "inputs_embeds" not in given:
@@ -105,8 +106,16 @@ def _states(
     with torch.no_grad(), conditioning.held(None, enabled=False), _evaluating(reader):
         whole = condition.layer == -1
         arguments = given if whole else {**given, "output_hidden_states": True}
-        output = reader(**_accepted(reader, arguments))
-        return output.last_hidden_state if whole else output.hidden_states[condition.layer]
+        output = reader(**_accepted(reader, arguments), return_dict=True)
+    if whole:
+        return output.last_hidden_state
+    known = len(output.hidden_states)
+    if not -known <= condition.layer < known:
+        raise ConfigError(
+            f"an Instance condition reads layer {condition.layer}, but the backbone has states 0 "
+            f"(the embeddings) to {known - 1}"
+        )
+    return output.hidden_states[condition.layer]
 
 
 def _accepted(reader: nn.Module, given: dict[str, Any]) -> dict[str, Any]:
@@ -117,12 +126,14 @@ def _accepted(reader: nn.Module, given: dict[str, Any]) -> dict[str, Any]:
 def _prompt(mask: Tensor, labels: Any) -> Tensor:
     if not isinstance(labels, Tensor) or labels.shape != mask.shape:
         return mask
-    prompt = mask * (labels == IGNORED).to(mask.dtype)
+    # Later positions have read the answer, whatever their own label is.
+    answered = ((labels != IGNORED) & mask.bool()).cumsum(dim=1)
+    prompt = mask * (answered == 0).to(mask.dtype)
     if bool((prompt.sum(dim=1) == 0).any()):
         row = int((prompt.sum(dim=1) == 0).nonzero()[0, 0])
         raise ConditionError(
-            f"row {row} has no prompt: an Instance condition reads only positions whose label is "
-            f"{IGNORED}, or the answer would leak into the weights"
+            f"row {row} has no prompt: an Instance condition reads only positions before the first "
+            f"label that is not {IGNORED}, or the answer would leak into the weights"
         )
     return prompt
 

@@ -61,6 +61,10 @@ class HyperAdapterLinear(nn.Module, BaseTunerLayer):
         """Add an adapter to this module."""
         self.hyperadapter_parts.setdefault(adapter_name, []).append(part)
 
+    def _get_available_adapters(self) -> set[str]:
+        # PEFT's own looks for parameters, of which there are none here.
+        return set(self.hyperadapter_parts)
+
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """The output of the wrapped module plus the correction of every adapter that applies."""
         result = self.base_layer(x, *args, **kwargs)

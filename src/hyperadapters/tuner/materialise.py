@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
+from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
 from hyperadapters.adapters import HeadWeights, LoRA, LoRAWeights
@@ -60,9 +61,19 @@ class Materialised:
 
 @torch.no_grad()
 def materialise(
-    tuner: "HyperAdapterModel", adapter_name: str, condition: Mapping[str, Any]
+    tuner: "HyperAdapterModel",
+    adapter_name: str,
+    condition: Mapping[str, Any],
+    *,
+    with_head: bool = True,
 ) -> Materialised:
     """The weights of one condition.
+
+    Args:
+        tuner: The tuner.
+        adapter_name: Which adapter.
+        condition: Keyword → the one value, or a mixture of values.
+        with_head: Whether the head is asked for too.
 
     Raises:
         ConfigError: The condition is not a single one, the weights depend on the input, or the
@@ -91,23 +102,26 @@ def materialise(
                     "merged weight is equal to it"
                 )
             lora[place.site.name] = _joined(lora.get(place.site.name), _plain(place.form, of_site))
-    return Materialised(lora, _plain_head(tuner, weights.head_per_row()))
+    head = _plain_head(tuner, adapter_name, weights.head_per_row()) if with_head else None
+    return Materialised(lora, head)
 
 
 @torch.no_grad()
-def merge(model: nn.Module, weights: Materialised, *, check_finite: bool = False) -> None:
-    """Add the weights of a condition to those of the backbone (in place).
+def check_mergeable(model: nn.Module, weights: Materialised, *, finite: bool = False) -> None:
+    """Refuse what cannot be merged.
+
+    Args:
+        model: The backbone, perhaps with its layers still wrapped.
+        weights: What is to be merged.
+        finite: Whether the result has to be finite.
 
     Raises:
-        ConfigError: A module's weight cannot be added to, as it is quantised, or, with
-            `check_finite`, the result is not finite.
+        ConfigError: A module's weight cannot be added to, as it is quantised, or the result would
+            not be finite.
     """
     for name, factors in weights.lora.items():
-        module = model.get_submodule(name)
-        weight = getattr(module, "weight", None)
-        delta = factors.b @ factors.a
-        # GPT-2's Conv1D stores its weight the other way round.
-        delta = delta.T if hasattr(module, "nf") else delta
+        module = _unwrapped(model.get_submodule(name))
+        weight, delta = getattr(module, "weight", None), _delta(module, factors)
         if (
             not isinstance(weight, Tensor)
             or weight.shape != delta.shape
@@ -117,15 +131,31 @@ def merge(model: nn.Module, weights: Materialised, *, check_finite: bool = False
                 f"{name} is a {type(module).__name__}, whose weight cannot be added to; export a "
                 "LoRA instead (export_lora)"
             )
-        merged = weight.data + delta.to(weight)
-        if check_finite and not bool(torch.isfinite(merged).all()):
-            raise ConfigError(f"{name}: the merged weight is not finite")
-        weight.data = merged
+        if finite and not bool(torch.isfinite(weight + delta.to(weight)).all()):
+            raise ConfigError(f"{name}: the merged weight would not be finite (NaN or infinite)")
+
+
+@torch.no_grad()
+def merge(model: nn.Module, weights: Materialised) -> None:
+    """Add the weights of a condition to those of the plain backbone (in place)."""
+    for name, factors in weights.lora.items():
+        module: Any = model.get_submodule(name)
+        module.weight.data = module.weight.data + _delta(module, factors).to(module.weight)
     if weights.head is not None:
         layer: Any = model.get_submodule(weights.head.name)
         layer.weight.data = weights.head.weight.to(layer.weight)
         if weights.head.bias is not None:
             layer.bias.data = weights.head.bias.to(layer.bias)
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    return getattr(module, "base_layer", module)  # pyright: ignore[reportReturnType]
+
+
+def _delta(module: nn.Module, factors: PlainLoRA) -> Tensor:
+    delta = factors.b @ factors.a
+    # GPT-2's Conv1D stores its weight the other way round.
+    return delta.T if hasattr(module, "nf") else delta
 
 
 def _check_possible(declared: Mapping[str, Any], condition: Mapping[str, Any]) -> None:
@@ -156,15 +186,17 @@ def _joined(before: PlainLoRA | None, added: PlainLoRA) -> PlainLoRA:
     return PlainLoRA(torch.cat([before.a, added.a]), torch.cat([before.b, added.b], dim=1))
 
 
-def _plain_head(tuner: "HyperAdapterModel", weights: HeadWeights) -> PlainHead | None:
+def _plain_head(
+    tuner: "HyperAdapterModel", adapter_name: str, weights: HeadWeights
+) -> PlainHead | None:
     r"""W' = W + W_t diag(g) P and b' = b + W c + bias, for shift c and taste gate g."""
     if all(part is None for part in (weights.shift, weights.bias, weights.gate)):
         return None
-    config: Any = next(iter(tuner.peft_config.values()))
+    config: Any = tuner.peft_config[adapter_name]
     name = find_head(tuner.model, config.task_type)
     head = tuner.model.get_submodule(name or "")
-    active = _active_copy(head)
-    layer = last_linear(active)
+    trained = _copy_of(head, adapter_name)
+    layer = last_linear(trained)
     if name is None or layer is None:
         raise ConfigError("the classification head is gone")
     weight = layer.weight.detach().clone()
@@ -179,16 +211,17 @@ def _plain_head(tuner: "HyperAdapterModel", weights: HeadWeights) -> PlainHead |
     if layer.bias is None and (weights.shift is not None or weights.bias is not None):
         raise ConfigError(
             f"the last layer of {name!r} has no bias into which the generated one could be "
-            "written; train with bias_source='none', shift=False to export or merge"
+            "written; export it alone (include_head=False), or train with bias_source='none', "
+            "shift=False to export or merge both"
         )
-    inner = next(path for path, module in active.named_modules() if module is layer)
+    inner = next(path for path, module in trained.named_modules() if module is layer)
     bias = None if layer.bias is None else layer.bias.detach() + added
     return PlainHead(f"{name}.{inner}" if inner else name, weight, bias)
 
 
-def _active_copy(head: nn.Module) -> nn.Module:
-    copies = getattr(head, "modules_to_save", None)
-    if copies is None:
+def _copy_of(head: nn.Module, adapter_name: str) -> nn.Module:
+    """The head as one adapter has trained it."""
+    if not isinstance(head, ModulesToSaveWrapper):
         return head
-    active = [name for name in head.active_adapters if name in copies]  # pyright: ignore
-    return copies[active[0]] if active else head.original_module  # pyright: ignore
+    copies = head.modules_to_save
+    return copies[adapter_name] if adapter_name in copies else head.original_module

@@ -1,6 +1,6 @@
 """The tuner: finds the sites, builds the network, and lives inside PEFT as any other method."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTuner, _ExcludedModule
@@ -13,10 +13,10 @@ from hyperadapters.sites import DEFAULT_TARGETS, Site
 from hyperadapters.tuner.conditioning import Conditioning, conditioning_of
 from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.entry import install, uninstall
-from hyperadapters.tuner.head import HeadHooks, find_head, last_linear
+from hyperadapters.tuner.head import HeadHooks, find_head, last_linear, trained_head
 from hyperadapters.tuner.instance import states_width
 from hyperadapters.tuner.layer import HyperAdapterLinear, Part, linear_widths
-from hyperadapters.tuner.materialise import materialise, merge
+from hyperadapters.tuner.materialise import check_mergeable, materialise, merge
 from hyperadapters.tuner.plan import Plan, adapts_positions
 from hyperadapters.tuner.span import Span
 
@@ -52,9 +52,9 @@ class HyperAdapterModel(BaseTuner):
             self._spans: dict[tuple[str, str], Span] = {}
             self._head: HeadHooks | None = None
         config: Any = self.peft_config[adapter_name]
+        _save_head(model, config)
         plan = self._plan = Plan(config, model)
         found = self._placements[adapter_name] = [[] for _ in plan.groups]
-        _save_head(model, config)
         try:
             super().inject_adapter(model, adapter_name, *args, **kwargs)
         except ValueError as error:
@@ -187,9 +187,25 @@ class HyperAdapterModel(BaseTuner):
         super().set_adapter(adapter_name, inference_mode=inference_mode)
         self._train_active(not inference_mode)
 
+    def set_requires_grad(
+        self, adapter_names: str | Sequence[str], requires_grad: bool = True
+    ) -> None:
+        """Freeze or unfreeze the networks of some adapters, as PEFT does with its layers."""
+        super().set_requires_grad(adapter_names, requires_grad)
+        names = [adapter_names] if isinstance(adapter_names, str) else adapter_names
+        for name in names:
+            self.network(name).requires_grad_(requires_grad)
+
     def _train_active(self, trainable: bool) -> None:
         for name, network in self.hyperadapter_network.items():
             network.requires_grad_(trainable and name in self.active_adapters)
+
+    def forget_inputs(self) -> None:
+        """Let go of what hooks have kept of a call that did not come to its end."""
+        for span in self._spans.values():
+            span.forget()
+        if self._head is not None:
+            self._head.forget()
 
     def delete_adapter(self, adapter_name: str) -> None:
         """Remove an adapter and its network; if it was active, another one takes its place."""
@@ -238,20 +254,29 @@ class HyperAdapterModel(BaseTuner):
             ConfigError: No condition is given, there are several, the weights depend on the input,
                 or the form or the backbone cannot hold them.
         """
-        if condition is None and any(
-            self.network(name).spec.needs_conditions for name in self.active_adapters
-        ):
+        names = adapter_names or self.active_adapters
+        specs = [self.network(name).spec for name in names]
+        if condition is None and any(spec.needs_conditions for spec in specs):
             raise ConfigError(
                 "the weights differ from row to row, so there is nothing single to merge; name "
                 "one, as merge_and_unload(condition={'annotator_ids': 17})"
             )
+        # Each adapter takes what it has declared; what none has is refused by all.
+        given, declared = condition or {}, {n for spec in specs for n in spec.conditions}
+        unknown = {n: value for n, value in given.items() if n not in declared}
         written = [
-            materialise(self, name, condition or {})
-            for name in adapter_names or self.active_adapters
+            materialise(self, name, unknown | {n: given[n] for n in spec.conditions if n in given})
+            for name, spec in zip(names, specs, strict=True)
         ]
+        # What cannot be merged leaves the model as it was.
+        for weights in written:
+            check_mergeable(self.model, weights, finite=safe_merge)
+        if list(names) != list(self.active_adapters):
+            # PEFT leaves the active head behind.
+            self.set_adapter(list(names))
         model = self.unload()
         for weights in written:
-            merge(model, weights, check_finite=safe_merge)
+            merge(model, weights)
         return model
 
     def merge_adapter(self, *args: Any, **kwargs: Any) -> None:
@@ -282,7 +307,7 @@ class HyperAdapterModel(BaseTuner):
             span.remove()
         self._spans = {}
         if self._head is not None:
-            self._head.remove()
+            self._head.remove(self.model)
         return super()._unload_and_optionally_merge(False, *args, **kwargs)
 
 
@@ -304,8 +329,9 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
 def _linear_site(model: nn.Module, name: str, target: nn.Module) -> Site:
     if adapts_positions(model, name):
         raise SiteError(
-            f"{name}: with share_att_key DeBERTa applies this projection to its relative positions "
-            "too, which have no rows; adapt value_proj and attention.output.dense instead"
+            f"{name}: DeBERTa applies this projection to its relative positions (with "
+            "share_att_key also those of query and key), which have no rows; adapt the value "
+            "projection and attention.output.dense instead"
         )
     base = target.get_base_layer() if isinstance(target, HyperAdapterLinear) else target
     try:
@@ -315,10 +341,10 @@ def _linear_site(model: nn.Module, name: str, target: nn.Module) -> Site:
 
 
 def _save_head(model: nn.Module, config: Any) -> None:
-    """Train the head of a classifier also where PEFT does not know its name (BART's)."""
-    head = find_head(model, config.task_type)
-    if head is not None and head not in ("classifier", "score"):
-        config.modules_to_save = sorted({*(config.modules_to_save or []), head})
+    """Train the head also where PEFT does not know its name, or would only learn of it later."""
+    head = trained_head(model, config.task_type)
+    if head is not None and head not in (config.modules_to_save or ()):
+        config.modules_to_save = [*(config.modules_to_save or ()), head]
 
 
 def _check_names(adapters: set[str], network: nn.Module) -> None:

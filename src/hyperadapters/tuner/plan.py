@@ -1,7 +1,6 @@
 """Which modules of a backbone the groups of a configuration adapt."""
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -45,8 +44,7 @@ class Plan:
         self.config = config
         self.groups = config.resolved_groups
         self._paths = {_public(name) for name, _ in model.named_modules()}
-        family = getattr(getattr(model, "config", None), "model_type", None)
-        self._targets = [_targets(group, family, model, config) for group in self.groups]
+        self._targets = [_targets(group, model, config) for group in self.groups]
 
     def matches(self, name: str) -> list[Match]:
         """The groups that adapt the module of that path."""
@@ -66,8 +64,11 @@ class Plan:
 
     def is_saved(self, name: str) -> bool:
         """Whether a module belongs to those that are trained as they are."""
-        saved = self.config.modules_to_save or []
-        return any(re.match(rf"(^|.*\.){m}($|\..*)", name) for m in saved)
+        # As PEFT matches them: "classifier" is also DistilBERT's "pre_classifier".
+        parts = name.split(".")
+        paths = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        saved = tuple(self.config.modules_to_save or ())
+        return any(path.endswith(saved) for path in paths)
 
     def is_excluded(self, name: str) -> bool:
         """Whether a module would be adapted if it were not for `exclude_modules`."""
@@ -88,7 +89,7 @@ class Plan:
 
     @staticmethod
     def _wanted(group: Group, name: str) -> bool:
-        if _excluded(group, name) or (group.stack and group.stack not in name.split(".")):
+        if _excluded(group, name) or group.stack not in (None, _stack(name)):
             return False
         return group.layers is None or Site(name, 1, 1).layer in group.layers
 
@@ -102,23 +103,46 @@ def no_match(model: nn.Module, group: Group, targets: Names) -> str:
     kind = "modules" if group.form == "bottleneck" else "linear modules"
     layers = f" in layers {sorted(group.layers)}" if group.layers is not None else ""
     stack = f" of the {group.stack}" if group.stack else ""
-    return f"target_modules {wanted}{layers}{stack} match nothing; {kind} with near names: {shown}"
+    regex = " (a string is a regular expression of the whole path; endings are given as a list)"
+    return (
+        f"target_modules {wanted}{layers}{stack} match nothing; {kind} with near names: {shown}"
+        + (regex if isinstance(targets, str) else "")
+    )
 
 
-def _targets(
-    group: Group, family: str | None, model: nn.Module, config: HyperAdapterConfig
-) -> Names:
-    targets = group.default_targets(family)
-    if targets is None:
-        endings = {name.rsplit(".", 1)[-1] for name in _candidates(model, group)}
-        raise SiteError(
-            f"no default targets for the family {family or type(model).__name__!r}; name "
-            f"target_modules, among {', '.join(sorted(endings))}"
-        )
+def _targets(group: Group, model: nn.Module, config: HyperAdapterConfig) -> Names:
+    if group.target_modules is not None:
+        targets = group.target_modules
+    else:
+        found: set[str] = set()
+        for family in _families(model):
+            of_family = group.default_targets(family)
+            if of_family is None:
+                endings = {name.rsplit(".", 1)[-1] for name in _candidates(model, group)}
+                raise SiteError(
+                    f"no default targets for the family {family!r}; name target_modules, among "
+                    + ", ".join(sorted(endings))
+                )
+            found |= set(of_family)
+        targets = sorted(found)
     if isinstance(targets, str) and targets.lower() == "all-linear":
         asked = SimpleNamespace(target_modules=targets, task_type=config.task_type)
-        return sorted(_maybe_include_all_linear_layers(asked, model).target_modules)  # pyright: ignore
+        everything = _maybe_include_all_linear_layers(asked, model).target_modules  # pyright: ignore
+        return sorted(name for name in everything if not adapts_positions(model, name))
     return targets
+
+
+def _stack(name: str) -> str | None:
+    """The stack that a module belongs to: of a BERT that decodes, `decoder.bert.encoder.…`."""
+    return next((part for part in name.split(".") if part in ("encoder", "decoder")), None)
+
+
+def _families(model: nn.Module) -> list[str]:
+    """Families of the backbone: that of its configuration, or those of its two halves."""
+    config: Any = getattr(model, "config", None)
+    if getattr(config, "model_type", None) == "encoder-decoder":
+        return [config.encoder.model_type, config.decoder.model_type]
+    return [getattr(config, "model_type", None) or type(model).__name__]
 
 
 def _candidates(model: nn.Module, group: Group) -> Iterator[str]:
@@ -140,15 +164,21 @@ def _excluded(group: Group, name: str) -> bool:
     return bool(group.exclude_modules) and matching(group.exclude_modules or (), name) is not None
 
 
+# DeBERTa's projections of relative positions.
+_POSITIONS = ("pos_proj", "pos_q_proj", "pos_key_proj", "pos_query_proj")
+_SHARED_WITH_POSITIONS = ("query_proj", "key_proj")
+
+
 def adapts_positions(model: Any, name: str) -> bool:
-    """Whether a projection is also applied to DeBERTa's relative positions.
+    """Whether a projection is applied to DeBERTa's relative positions (too).
 
     These have no rows, so weights that differ from row to row cannot be applied to them.
     """
     config = getattr(model, "config", None)
-    return (
-        getattr(config, "model_type", None) == "deberta-v2"
-        and bool(getattr(config, "relative_attention", False))
-        and bool(getattr(config, "share_att_key", False))
-        and name.rsplit(".", 1)[-1] in ("query_proj", "key_proj")
+    ending = name.rsplit(".", 1)[-1]
+    if getattr(config, "model_type", None) not in ("deberta", "deberta-v2"):
+        return False
+    shared = getattr(config, "relative_attention", False) and getattr(
+        config, "share_att_key", False
     )
+    return ending in _POSITIONS or (bool(shared) and ending in _SHARED_WITH_POSITIONS)

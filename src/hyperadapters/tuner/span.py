@@ -43,6 +43,10 @@ class Span:
             handle.remove()
         self._handles = []
 
+    def forget(self) -> None:
+        """Let go of what was read and not added, as after an exception in between."""
+        self._input = None
+
     def read(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Keep the hidden states that go in."""
         if not self.conditioning.enabled or not self._applying():
@@ -76,13 +80,14 @@ class Span:
 def span_widths(name: str, reader: nn.Module, writer: nn.Module) -> tuple[int, int]:
     """Width of the states that go in and of those that come out.
 
-    They are those of the first linear module that reads and of the last one that writes.
+    They are those of the first linear module that reads and of the last one that writes, which
+    may also be a norm (Gemma 2 has one behind its feed-forward sub-layer).
 
     Raises:
         SiteError: There is no linear module to tell them by.
     """
     first = [linear_widths(m)[0] for m in reader.modules() if is_linear(m)]
-    last = [linear_widths(m)[1] for m in writer.modules() if is_linear(m)]
+    last = [linear_widths(m)[1] for m in writer.modules() if is_linear(m)] or _norm_width(writer)
     if not first or not last:
         without = type(reader if not first else writer).__name__
         raise SiteError(
@@ -90,3 +95,8 @@ def span_widths(name: str, reader: nn.Module, writer: nn.Module) -> tuple[int, i
             "states to hidden states, such as a feed-forward sub-layer"
         )
     return first[0], last[-1]
+
+
+def _norm_width(module: nn.Module) -> list[int]:
+    weight = getattr(module, "weight", None)
+    return [weight.shape[0]] if isinstance(weight, Tensor) and weight.ndim == 1 else []
