@@ -293,6 +293,13 @@ def test_the_base_policy_of_one_condition_silences_the_row_for_all(places):
     assert b[1].abs().max() == 0 and b[[0, 2]].abs().amax(dim=(1, 2)).min() > 0
 
 
+def test_with_two_base_policies_either_silences_the_row(places):
+    conditions = {"a": Lookup(5, unknown="base"), "b": Lookup(3, unknown="base")}
+    network = built(places, conditions=conditions)
+    weights = network({"a": torch.tensor([2, 2, -1]), "b": torch.tensor([1, -1, 1])})
+    assert weights.at(0, 0).b.abs().amax(dim=(1, 2)).ne(0).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("condition", "value"),
     [

@@ -35,8 +35,8 @@ def export_lora(
     Args:
         model: A `PeftModel` with a hyperadapter.
         condition: Keyword → value: an index, a mixture ``{index: weight}``, a vector, attributes.
-            Several indices of a `Lookup` write one sub-folder for each, named by the index (the other
-            conditions serve them all).
+            Several indices of a `Lookup` write one sub-folder for each, named by the index (the
+            other conditions serve them all).
         folder: Where to write; made if it is not there.
         include_head: Whether to write the trained classification head too. Some servers refuse
             `modules_to_save`; without it the LoRA alone is written, and the head is the caller's.

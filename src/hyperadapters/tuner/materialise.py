@@ -116,8 +116,8 @@ def check_mergeable(model: nn.Module, weights: Materialised, *, finite: bool = F
         finite: Whether the result has to be finite.
 
     Raises:
-        ConfigError: A module's weight cannot be added to, as it is quantised, or the result would
-            not be finite.
+        ConfigError: A module's weight cannot be added to, as it is quantised or belongs to another
+            module too, or the result would not be finite.
     """
     for name, factors in weights.lora.items():
         module = _unwrapped(model.get_submodule(name))
@@ -130,6 +130,11 @@ def check_mergeable(model: nn.Module, weights: Materialised, *, finite: bool = F
             raise ConfigError(
                 f"{name} is a {type(module).__name__}, whose weight cannot be added to; export a "
                 "LoRA instead (export_lora)"
+            )
+        if shared := _sharing(model, module, weight):
+            raise ConfigError(
+                f"the weight of {name} is also that of {shared}, which would change with it; "
+                "export a LoRA instead (export_lora)"
             )
         if finite and not bool(torch.isfinite(weight + delta.to(weight)).all()):
             raise ConfigError(f"{name}: the merged weight would not be finite (NaN or infinite)")
@@ -146,6 +151,14 @@ def merge(model: nn.Module, weights: Materialised) -> None:
         layer.weight.data = weights.head.weight.to(layer.weight)
         if weights.head.bias is not None:
             layer.bias.data = weights.head.bias.to(layer.bias)
+
+
+def _sharing(model: nn.Module, module: nn.Module, weight: Tensor) -> str | None:
+    """Path of another module with the same weight, such as the embedding that a head is tied to."""
+    for path, other in model.named_modules():
+        if other is not module and other._parameters.get("weight") is weight:
+            return path
+    return None
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:
@@ -223,5 +236,6 @@ def _copy_of(head: nn.Module, adapter_name: str) -> nn.Module:
     """The head as one adapter has trained it."""
     if not isinstance(head, ModulesToSaveWrapper):
         return head
-    copies = head.modules_to_save
-    return copies[adapter_name] if adapter_name in copies else head.original_module
+    if adapter_name not in head.modules_to_save:
+        return head.original_module
+    return head.modules_to_save[adapter_name]
