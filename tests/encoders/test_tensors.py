@@ -76,7 +76,7 @@ def test_an_array_is_copied():
         np.array(["w17"]),
         np.array([1, None]),
         2**70,
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=str,
 )

@@ -50,7 +50,9 @@ def test_choices(field, wanted):
         config.__post_init__()
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED), "decoder_ids", "annotator-ids", "7", ""])
+@pytest.mark.parametrize(
+    "name", [*sorted(RESERVED), "decoder_ids", "keys", "type", "training", "annotator-ids", "7", ""]
+)
 def test_names_that_a_condition_cannot_have(name):
     with pytest.raises(ConfigError, match=f"a condition cannot be called '{name}'"):
         HyperAdapterConfig(conditions={name: Lookup(3)})
@@ -97,12 +99,12 @@ def test_sets_are_written_in_order():
 
 def test_without_a_head_nothing_is_generated_for_it():
     config = HyperAdapterConfig(conditions={"a": Lookup(3)})
-    spec = config.network_spec([], None, None)
+    spec = config.network_spec([])
     assert (spec.shift, spec.bias_source, spec.taste_rank) == (False, "none", 0)
-    spec = config.network_spec([], 32, 3)
+    spec = config.network_spec([], head_width=32, n_labels=3)
     assert (spec.shift, spec.bias_source, spec.taste_rank) == (True, "generated", 16)
     stored = HyperAdapterConfig(conditions={"a": Lookup(3)}, bias_source="per-condition")
-    assert stored.network_spec([], 32, 3).taste_rank == 0
+    assert stored.network_spec([], head_width=32, n_labels=3).taste_rank == 0
 
 
 def test_scale():

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import hyperadapters as ha
-from hyperadapters.tuner.head import find_head, last_linear
+from hyperadapters.tuner.head import find_head, head_layers
 
 IDS = torch.tensor([2, -1, 0, 2, 6, -1])
 
@@ -19,9 +19,8 @@ def test_what_the_head_receives_against_a_loop(adapted, texts):
     ).head_per_row()
     trained = inner.classifier.modules_to_save["default"]
     for row in range(6):
-        h = seen[0][row]
-        taste = taste_out @ (gate[row] * (taste_in @ h))
-        wanted = trained(h + shift[row]) + bias[row] + taste
+        h = seen[0][row] + shift[row]
+        wanted = trained(h) + bias[row] + taste_out @ (gate[row] * (taste_in @ h))
         torch.testing.assert_close(logits[row], wanted, atol=1e-5, rtol=1e-5)
 
 
@@ -36,10 +35,8 @@ def test_a_head_of_several_layers_against_a_loop(adapted, texts):
     ).head_per_row()
     trained = inner.classifier.modules_to_save["default"]
     for row in range(6):
-        h = torch.tanh(trained.dense(seen[0][row, 0]))
-        wanted = (
-            trained.out_proj(h + shift[row]) + bias[row] + taste_out @ (gate[row] * (taste_in @ h))
-        )
+        h = torch.tanh(trained.dense(seen[0][row, 0] + shift[row]))
+        wanted = trained.out_proj(h) + bias[row] + taste_out @ (gate[row] * (taste_in @ h))
         torch.testing.assert_close(logits[row], wanted, atol=1e-5, rtol=1e-5)
 
 
@@ -48,9 +45,9 @@ def test_finding_the_head(backbone, family):
     model = backbone(family)
     assert find_head(model, "SEQ_CLS") == "classifier"
     assert find_head(model, "CAUSAL_LM") is None
-    assert last_linear(model.classifier).in_features == 32
+    assert [layer.in_features for layer in head_layers(model.classifier)][0] == 32
     assert find_head(model.base_model, "SEQ_CLS") is None
-    assert last_linear(nn.ReLU()) is None
+    assert head_layers(nn.ReLU()) == []
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hyperadapters.conditions import Condition, Lookup
 from hyperadapters.errors import ConfigError
 from hyperadapters.tuner.conditioning import conditioning_of
+from hyperadapters.tuner.head import trained_head
 from hyperadapters.tuner.materialise import Materialised, materialise
 
 WEIGHTS = "adapter_model.safetensors"
@@ -86,11 +87,12 @@ def lora_of(
         raise ConfigError(f"adapter {name!r} adapts no linear module, so there is no LoRA to write")
     ours: Any = tuner.peft_config[name]
     saved = _saved_modules(model, name) if include_head else {}
-    if include_head and weights.head is not None:
-        saved = _with_head(saved, weights)
+    saved = _with_head(saved, weights)
     modules = sorted(set(ours.modules_to_save or []) & _first_names(saved)) or None
+    # PEFT looks for the head of a classifier in every folder that says it is one.
+    headless = not include_head and trained_head(tuner.model, ours.task_type) is not None
     config = LoraConfig(
-        task_type=ours.task_type,
+        task_type=None if headless else ours.task_type,
         base_model_name_or_path=ours.base_model_name_or_path,
         inference_mode=True,
         target_modules=sorted(weights.lora),
@@ -145,18 +147,17 @@ def _saved_modules(model: nn.Module, adapter_name: str) -> dict[str, Tensor]:
 
 
 def _with_head(saved: dict[str, Tensor], weights: Materialised) -> dict[str, Tensor]:
-    head = weights.head
-    if head is None:
-        return saved
-    key = f"{PREFIX}{head.name}"
-    if f"{key}.weight" not in saved:
-        raise ConfigError(
-            f"the condition changes {head.name}, which is not among the modules that are saved; "
-            "name it in modules_to_save, or export with include_head=False"
-        )
-    saved = {**saved, f"{key}.weight": head.weight}
-    if head.bias is not None:
-        saved[f"{key}.bias"] = head.bias
+    saved = dict(saved)
+    for layer in weights.head:
+        key = f"{PREFIX}{layer.name}"
+        if f"{key}.weight" not in saved:
+            raise ConfigError(
+                f"the condition changes {layer.name}, which is not among the modules that are "
+                "saved; name it in modules_to_save, or export with include_head=False"
+            )
+        saved[f"{key}.weight"] = layer.weight
+        if layer.bias is not None:
+            saved[f"{key}.bias"] = layer.bias
     return saved
 
 

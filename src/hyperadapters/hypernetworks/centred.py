@@ -42,7 +42,8 @@ class CentredHypernetwork(Hypernetwork):
         deviation_scale: γ; small values hold the deviation back.
         generate_a: Whether the incoming tensors (A; D and d) deviate too, or the outgoing alone.
         start: ``"zero-change"``: nothing is changed, and every tensor gets a gradient.
-            ``"hyperfan-in"``: what is generated has variance 1 / fan-in, so something is changed.
+            ``"hyperfan-in"``: what is generated has variance E[u²] / fan-in, so something is
+            changed.
             ``"lora"``: B is zero and so, with `zero_heads`, are the heads.
         zero_heads: Whether the heads start at zero with ``"lora"``. They must not where nothing
             else moves the condition vectors, for then neither would ever get a gradient.

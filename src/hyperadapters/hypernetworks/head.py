@@ -13,9 +13,9 @@ from hyperadapters.encoders import Start
 class HeadGenerator(nn.Module):
     r"""Linear maps without constant, all zero for the vector zero.
 
-        shift = U z           added to the head's input h
+        shift = U z           added to what the head reads
         bias  = V z           added to the logits
-        taste = W (Q z ⊙ P h) added to the logits
+        taste = W (Q z ⊙ P h) added to the logits, for the input h of the head's last layer
 
     The shift is the annotator embedding of AART (Mokhberian et al. 2024,
     https://arxiv.org/abs/2311.09743), here from the vector that also writes the LoRA weights. The
@@ -25,10 +25,12 @@ class HeadGenerator(nn.Module):
 
     Args:
         width: Width of the condition vectors.
-        in_width: Width of the head's input; `None` generates neither shift nor taste.
+        in_width: Width of what the head's last layer reads; `None` generates neither shift nor
+            taste.
         n_labels: Number of logits; `None` generates neither bias nor taste.
         taste_rank: Rank of the taste; 0 leaves it out.
         shift: Whether to generate a shift.
+        shift_width: Width of the shift; by default `in_width`.
         start: With ``"zero-change"`` every map is zero where the condition vector is not, or the
             other way round, and the directions of the taste are shared out: in some W is zero, in
             some Q z, in some P.
@@ -43,13 +45,15 @@ class HeadGenerator(nn.Module):
         taste_rank: int = 0,
         *,
         shift: bool = True,
+        shift_width: int | None = None,
         start: Start = "zero-change",
         live: Bool[Tensor, " width"] | None = None,
     ) -> None:
         super().__init__()
         self.start: Start = start
         self._live = torch.ones(width, dtype=torch.bool, device="cpu") if live is None else live
-        self.shift = nn.Linear(width, in_width, bias=False) if in_width and shift else None
+        shifted = (shift_width or in_width) if in_width and shift else None
+        self.shift = nn.Linear(width, shifted, bias=False) if shifted else None
         self.bias = nn.Linear(width, n_labels, bias=False) if n_labels else None
         self.gate: nn.Linear | None = None
         self.taste_in: nn.Parameter | None = None

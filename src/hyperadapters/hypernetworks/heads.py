@@ -265,7 +265,7 @@ def _reset(linear: TwinColumns, target: Target, start: Start, *, zero: bool) -> 
     std = target.std / math.sqrt(linear.in_features)
     if start == "hyperfan-in":
         # Chang, Flaks & Lipson 2020, https://openreview.net/forum?id=H1lma24tPB, without the
-        # factor 2 of ReLU: what is generated has variance 1 / fan-in.
+        # factor 2 of ReLU: what is generated has variance E[u²] / fan-in.
         std = 1 / math.sqrt(target.fan_in * linear.in_features)
     nn.init.normal_(linear.weight, std=0.0 if zero and start == "lora" else std)
     if start == "zero-change":

@@ -58,6 +58,7 @@ class AdapterNetwork(nn.Module):
                 spec.n_labels if spec.bias_source == "generated" else None,
                 spec.taste_rank,
                 shift=spec.shift,
+                shift_width=spec.shift_width,
                 start=spec.start,
                 # Where vectors are not centred no part of them is zero, so all maps have to be.
                 live=combiner.live & spec.centred,

@@ -83,7 +83,8 @@ class NetworkSpec:
         generate_a: Whether the incoming tensors deviate too, in `CentredHypernetwork`.
         condition_dropout: Probability that a condition is replaced by the population in training.
         condition_noise: Standard deviation of Gaussian noise on the vectors in training.
-        head_width: Width of the head's input (for `shift` and the taste).
+        shift_width: Width of what the head reads (for `shift`); by default `head_width`.
+        head_width: Width of what the head's last layer reads (for the taste).
         n_labels: Number of logits (for the bias).
         instance_width: Width of the backbone's states (for `Instance` conditions).
     """
@@ -106,6 +107,7 @@ class NetworkSpec:
     generate_a: bool = True
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
+    shift_width: int | None = None
     head_width: int | None = None
     n_labels: int | None = None
     instance_width: int | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from peft import PeftConfig
+from torch import nn
 
 from hyperadapters.adapters import Activation
 from hyperadapters.conditions import Condition, condition_from_dict
@@ -27,6 +28,8 @@ from hyperadapters.tuner.peft_type import PEFT_TYPE
 RESERVED = frozenset(
     {"input_ids", "attention_mask", "labels", "task_ids", "adapter_names", "position_ids"}
 )
+# Conditions are names of submodules, so they cannot be called like an attribute of these.
+_KEPT_IN = nn.ModuleDict()
 _CHOICES = {
     "combine": Combine,
     "hypernetwork": HypernetworkKind,
@@ -98,7 +101,7 @@ class HyperAdapterConfig(PeftConfig):
     lora_dropout: float = 0.0
     use_rslora: bool = False
     rank_pattern: dict[str, int] | None = None
-    alpha_pattern: dict[str, float] | None = None
+    alpha_pattern: dict[str, float | int] | None = None
     target_modules: list[str] | set[str] | str | None = None
     exclude_modules: list[str] | set[str] | str | None = None
     layers_to_transform: list[int] | int | None = None
@@ -151,10 +154,11 @@ class HyperAdapterConfig(PeftConfig):
     def _check(self) -> None:
         _ = self.resolved_groups, self.declared
         for name in self.conditions:
-            if name in RESERVED or name.startswith("decoder_") or not name.isidentifier():
+            taken = name in RESERVED or name.startswith("decoder_") or hasattr(_KEPT_IN, name)
+            if taken or not name.isidentifier():
                 raise ConfigError(
-                    f"a condition cannot be called {name!r}: the name is used by Transformers or "
-                    "PEFT, or is not a Python identifier"
+                    f"a condition cannot be called {name!r}: the name is used by PyTorch, "
+                    "Transformers or PEFT, or is not a Python identifier"
                 )
         self._check_numbers()
         for name, allowed in _CHOICES.items():
@@ -223,15 +227,18 @@ class HyperAdapterConfig(PeftConfig):
     def network_spec(
         self,
         groups: list[GroupSpec],
-        head_width: int | None,
-        n_labels: int | None,
+        *,
+        shift_width: int | None = None,
+        head_width: int | None = None,
+        n_labels: int | None = None,
         instance_width: int | None = None,
     ) -> NetworkSpec:
         """The shape of the network.
 
         Args:
             groups: The groups with their sites.
-            head_width: Width of the classification head's input, where there is one.
+            shift_width: Width of what the classification head reads, where there is one.
+            head_width: Width of what its last layer reads.
             n_labels: Number of its logits.
             instance_width: Width of the backbone's states.
         """
@@ -255,6 +262,7 @@ class HyperAdapterConfig(PeftConfig):
             generate_a=self.generate_a,
             condition_dropout=self.condition_dropout,
             condition_noise=self.condition_noise,
+            shift_width=(shift_width or head_width) if has_head else None,
             head_width=head_width if has_head else None,
             n_labels=n_labels if has_head else None,
             instance_width=instance_width,

@@ -1,4 +1,4 @@
-"""The classification head: its last layer's input is shifted, its logits are biased, per row."""
+"""The classification head: its input is shifted, its logits are biased, per row."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -17,11 +17,12 @@ SPAN_HEAD_NAMES = ("qa_outputs", "classifier")
 
 
 class HeadHooks:
-    """Forward hooks on the last linear layer of the head of one model.
+    """Forward hooks on the first and the last linear layer of the head of one model.
 
-    There what the condition does is linear in the head's own weights, so that it can be written
-    into them (see `hyperadapters.tuner.materialise`). PEFT may copy the head for further adapters,
-    so the hooks are moved to whatever stands at the head's place before each call.
+    The shift is added to what the first one reads; bias and taste to what the last one writes, the
+    taste being made of what that one reads. Each is linear in the weights of one layer, so that it
+    can be written into them (see `hyperadapters.tuner.materialise`). PEFT may copy the head for
+    further adapters, so the hooks are moved to whatever stands at the head's place.
 
     Args:
         model: The Transformers model.
@@ -47,14 +48,15 @@ class HeadHooks:
 
     def place(self, model: nn.Module) -> None:
         """Hook what is the head now, in all copies that PEFT keeps of it."""
-        for layer in self._layers(model):
-            if not any(_belongs(hook, self) for hook in layer._forward_hooks.values()):
-                layer.register_forward_pre_hook(self.prepare_input)
-                layer.register_forward_hook(self.add_to_logits)
+        for first, last in self._layers(model):
+            if not any(_belongs(hook, self) for hook in last._forward_hooks.values()):
+                first.register_forward_pre_hook(self.shift_input)
+                last.register_forward_pre_hook(self.read_features)
+                last.register_forward_hook(self.add_to_logits)
 
     def remove(self, model: nn.Module) -> None:
         """Take the hooks off."""
-        for layer in self._layers(model):
+        for layer in {layer for layers in self._layers(model) for layer in layers}:
             for hooks in (layer._forward_pre_hooks, layer._forward_hooks):
                 for key in [key for key, hook in hooks.items() if _belongs(hook, self)]:
                     del hooks[key]
@@ -63,27 +65,31 @@ class HeadHooks:
         """Let go of what was made of the input and not added, as after an exception in between."""
         self._taste = None
 
-    def _layers(self, model: nn.Module) -> list[nn.Linear]:
-        found = [last_linear(copied) for copied in _copies(model.get_submodule(self.name))]
-        return [layer for layer in found if layer is not None]
+    def _layers(self, model: nn.Module) -> list[tuple[nn.Linear, nn.Linear]]:
+        heads = [head_layers(copied) for copied in _copies(model.get_submodule(self.name))]
+        return [(layers[0], layers[-1]) for layers in heads if layers]
 
-    def prepare_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def shift_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Make rows of texts where they are shared, and add the generated shift."""
         self._taste = None
         if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
             return None
-        features = args[0]
+        states = args[0]
         if self.conditioning.text_of_row is not None:
-            features = features.index_select(0, self.conditioning.text_of_row)
-        # The taste looks at the text itself, so it is taken before the shift.
-        for head in self._weights():
-            if head.gate is not None and head.taste_in is not None and head.taste_out is not None:
-                taste = taste_logits(features, head.gate, head.taste_in, head.taste_out)
-                self._taste = taste if self._taste is None else self._taste + taste
+            states = states.index_select(0, self.conditioning.text_of_row)
         for head in self._weights():
             if head.shift is not None:
-                features = add_per_row(features, head.shift)
-        return (features, *args[1:])
+                states = add_per_row(states, head.shift)
+        return (states, *args[1:])
+
+    def read_features(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """Keep what the taste makes of the features that the logits are made of."""
+        if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
+            return
+        for head in self._weights():
+            if head.gate is not None and head.taste_in is not None and head.taste_out is not None:
+                taste = taste_logits(args[0], head.gate, head.taste_in, head.taste_out)
+                self._taste = taste if self._taste is None else self._taste + taste
 
     def add_to_logits(self, module: nn.Module, args: tuple[Any, ...], logits: Tensor) -> Tensor:
         """Add the generated bias and taste to the logits."""
@@ -107,7 +113,7 @@ def find_head(model: nn.Module, task: str | None) -> str | None:
     if str(getattr(task, "value", task)) not in TASKS:
         return None
     found = next((name for name in HEAD_NAMES if name in children), None)
-    return found if found and last_linear(model.get_submodule(found)) is not None else None
+    return found if found and head_layers(model.get_submodule(found)) else None
 
 
 def trained_head(model: nn.Module, task: str | None) -> str | None:
@@ -118,10 +124,10 @@ def trained_head(model: nn.Module, task: str | None) -> str | None:
     return next((name for name in SPAN_HEAD_NAMES if name in children), None)
 
 
-def last_linear(head: nn.Module) -> nn.Linear | None:
-    """The layer of a head that writes the logits."""
-    copy = next(_copies(head))
-    return next((m for m in reversed(list(copy.modules())) if isinstance(m, nn.Linear)), None)
+def head_layers(head: nn.Module) -> list[nn.Linear]:
+    """The linear layers of a head; the first reads what is pooled, the last writes the logits."""
+    copied = next(_copies(head))
+    return [module for module in copied.modules() if isinstance(module, nn.Linear)]
 
 
 def _belongs(hook: Callable[..., Any], owner: object) -> bool:

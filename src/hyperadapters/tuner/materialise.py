@@ -1,7 +1,7 @@
 """The weights of a single condition as plain matrices, to be merged or exported."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hyperadapters.adapters import HeadWeights, LoRA, LoRAWeights
 from hyperadapters.conditions import Instance
 from hyperadapters.errors import ConfigError
-from hyperadapters.tuner.head import find_head, last_linear
+from hyperadapters.tuner.head import find_head, head_layers
 
 if TYPE_CHECKING:
     from hyperadapters.tuner.model import HyperAdapterModel
@@ -32,13 +32,13 @@ class PlainLoRA:
 
 
 @dataclass(frozen=True)
-class PlainHead:
-    """The last layer of the classification head, with what it receives written into it.
+class PlainLayer:
+    """A layer of the classification head, with what it receives written into it.
 
     Attributes:
         name: Path of the layer.
-        weight: Shape ``(n_labels, in_width)``.
-        bias: Shape ``(n_labels,)``; `None` where the layer has none.
+        weight: Shape ``(out_width, in_width)``.
+        bias: Shape ``(out_width,)``; `None` where the layer has none.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Materialised:
 
     Attributes:
         lora: Path of the module → its factors.
-        head: The last layer of the classification head, where anything is written into it.
+        head: The layers of the classification head that something is written into.
     """
 
     lora: dict[str, PlainLoRA] = field(default_factory=dict)
-    head: PlainHead | None = None
+    head: tuple[PlainLayer, ...] = ()
 
 
 @torch.no_grad()
@@ -102,7 +102,7 @@ def materialise(
                     "merged weight is equal to it"
                 )
             lora[place.site.name] = _joined(lora.get(place.site.name), _plain(place.form, of_site))
-    head = _plain_head(tuner, adapter_name, weights.head_per_row()) if with_head else None
+    head = _plain_head(tuner, adapter_name, weights.head_per_row()) if with_head else ()
     return Materialised(lora, head)
 
 
@@ -146,11 +146,11 @@ def merge(model: nn.Module, weights: Materialised) -> None:
     for name, factors in weights.lora.items():
         module: Any = model.get_submodule(name)
         module.weight.data = module.weight.data + _delta(module, factors).to(module.weight)
-    if weights.head is not None:
-        layer: Any = model.get_submodule(weights.head.name)
-        layer.weight.data = weights.head.weight.to(layer.weight)
-        if weights.head.bias is not None:
-            layer.bias.data = weights.head.bias.to(layer.bias)
+    for plain in weights.head:
+        layer: Any = model.get_submodule(plain.name)
+        layer.weight.data = plain.weight.to(layer.weight)
+        if plain.bias is not None:
+            layer.bias.data = plain.bias.to(layer.bias)
 
 
 def _sharing(model: nn.Module, module: nn.Module, weight: Tensor) -> str | None:
@@ -201,35 +201,47 @@ def _joined(before: PlainLoRA | None, added: PlainLoRA) -> PlainLoRA:
 
 def _plain_head(
     tuner: "HyperAdapterModel", adapter_name: str, weights: HeadWeights
-) -> PlainHead | None:
-    r"""W' = W + W_t diag(g) P and b' = b + W c + bias, for shift c and taste gate g."""
+) -> tuple[PlainLayer, ...]:
+    r"""The first layer with b' = b + W c for the shift c; the last with bias and taste.
+
+    The taste makes W' = W + W_t diag(g) P of the last layer's weight W.
+    """
     if all(part is None for part in (weights.shift, weights.bias, weights.gate)):
-        return None
+        return ()
     config: Any = tuner.peft_config[adapter_name]
     name = find_head(tuner.model, config.task_type)
-    head = tuner.model.get_submodule(name or "")
-    trained = _copy_of(head, adapter_name)
-    layer = last_linear(trained)
-    if name is None or layer is None:
+    trained = _copy_of(tuner.model.get_submodule(name or ""), adapter_name)
+    layers = head_layers(trained)
+    if name is None or not layers:
         raise ConfigError("the classification head is gone")
-    weight = layer.weight.detach().clone()
-    added = torch.zeros(weight.shape[0], dtype=weight.dtype, device=weight.device)
-    if weights.shift is not None:
-        added = added + weight @ weights.shift[0].to(weight)
-    if weights.bias is not None:
-        added = added + weights.bias[0].to(weight)
+    plain = {layer: _plain_layer(name, trained, layer) for layer in (layers[0], layers[-1])}
     if weights.gate is not None and weights.taste_in is not None and weights.taste_out is not None:
-        taste = (weights.taste_out * weights.gate[0]) @ weights.taste_in
-        weight = weight + taste.to(weight)
-    if layer.bias is None and (weights.shift is not None or weights.bias is not None):
+        last, taste = plain[layers[-1]], (weights.taste_out * weights.gate[0]) @ weights.taste_in
+        plain[layers[-1]] = replace(last, weight=last.weight + taste.to(last.weight))
+    if weights.shift is not None:
+        first = plain[layers[0]]
+        shifted = first.weight @ weights.shift[0].to(first.weight)
+        plain[layers[0]] = replace(first, bias=_added(first, shifted))
+    if weights.bias is not None:
+        last = plain[layers[-1]]
+        plain[layers[-1]] = replace(last, bias=_added(last, weights.bias[0]))
+    return tuple(plain.values())
+
+
+def _plain_layer(name: str, head: nn.Module, layer: nn.Linear) -> PlainLayer:
+    inner = next(path for path, module in head.named_modules() if module is layer)
+    bias = None if layer.bias is None else layer.bias.detach()
+    return PlainLayer(f"{name}.{inner}" if inner else name, layer.weight.detach(), bias)
+
+
+def _added(layer: PlainLayer, values: Tensor) -> Tensor:
+    if layer.bias is None:
         raise ConfigError(
-            f"the last layer of {name!r} has no bias into which the generated one could be "
-            "written; export it alone (include_head=False), or train with bias_source='none', "
-            "shift=False to export or merge both"
+            f"{layer.name} has no bias into which the generated one could be written; export the "
+            "LoRA alone (include_head=False), or train with bias_source='none', shift=False to "
+            "export or merge both"
         )
-    inner = next(path for path, module in trained.named_modules() if module is layer)
-    bias = None if layer.bias is None else layer.bias.detach() + added
-    return PlainHead(f"{name}.{inner}" if inner else name, weight, bias)
+    return layer.bias + values.to(layer.bias)
 
 
 def _copy_of(head: nn.Module, adapter_name: str) -> nn.Module:

@@ -13,7 +13,7 @@ from hyperadapters.sites import DEFAULT_TARGETS, Site
 from hyperadapters.tuner.conditioning import Conditioning, conditioning_of
 from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.entry import install, uninstall
-from hyperadapters.tuner.head import HeadHooks, find_head, last_linear, trained_head
+from hyperadapters.tuner.head import HeadHooks, find_head, head_layers, trained_head
 from hyperadapters.tuner.instance import states_width
 from hyperadapters.tuner.layer import HyperAdapterLinear, Part, linear_widths
 from hyperadapters.tuner.materialise import check_mergeable, materialise, merge
@@ -26,6 +26,7 @@ class HyperAdapterModel(BaseTuner):
 
     Attributes:
         hyperadapter_network: Adapter name → network. PEFT saves and loads it with the adapter.
+        hyperadapter_spans: The hooks of bottlenecks, which have no parameters.
         conditioning: Which weights are applied at the moment.
     """
 
@@ -49,21 +50,26 @@ class HyperAdapterModel(BaseTuner):
             self.hyperadapter_network = nn.ModuleDict()
             self.conditioning = Conditioning(self)
             self._placements: dict[str, list[list[Placement]]] = {}
-            self._spans: dict[tuple[str, str], Span] = {}
+            self.hyperadapter_spans = nn.ModuleDict()
             self._head: HeadHooks | None = None
         config: Any = self.peft_config[adapter_name]
         _save_head(model, config)
         plan = self._plan = Plan(config, model)
         found = self._placements[adapter_name] = [[] for _ in plan.groups]
         try:
-            super().inject_adapter(model, adapter_name, *args, **kwargs)
-        except ValueError as error:
-            if isinstance(error, ConfigError | SiteError) or any(found):
+            try:
+                super().inject_adapter(model, adapter_name, *args, **kwargs)
+            except ValueError as error:
+                if isinstance(error, ConfigError | SiteError) or any(found):
+                    raise
+                plan.check_complete([len(group) for group in found], model)
                 raise
             plan.check_complete([len(group) for group in found], model)
+            self._add_network(model, adapter_name, config)
+        except Exception:
+            # Another adapter may be added under this name, and must not find parts of this one.
+            self._drop_parts(adapter_name)
             raise
-        plan.check_complete([len(group) for group in found], model)
-        self._add_network(model, adapter_name, config)
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
         # The plan has found the targets already, and of several groups each has its own.
@@ -112,23 +118,27 @@ class HyperAdapterModel(BaseTuner):
         layer.set_adapter(self.active_adapters)
 
     def _add_span(self, adapter_name: str, writer: str, reader: str, part: Part) -> Site:
-        if (reader, writer) not in self._spans:
+        # Names of modules have no points.
+        key = f"{reader}>{writer}".replace(".", "/")
+        if key not in self.hyperadapter_spans:
             modules = self.model.get_submodule(reader), self.model.get_submodule(writer)
-            self._spans[reader, writer] = Span(*modules, writer, self.conditioning)
-        span = self._spans[reader, writer]
-        span.parts.setdefault(adapter_name, []).append(part)
+            self.hyperadapter_spans[key] = Span(*modules, writer, self.conditioning)
+        span: Any = self.hyperadapter_spans[key]
+        span.add_part(adapter_name, part)
+        span.set_adapter(self.active_adapters)
         return Site(writer, span.in_width, span.out_width)
 
     def _add_network(self, model: nn.Module, adapter_name: str, config: Any) -> None:
         groups = self._group_specs(adapter_name, config)
         config.record_sites(groups)
         head = find_head(model, config.task_type)
-        layer = last_linear(model.get_submodule(head)) if head else None
+        layers = head_layers(model.get_submodule(head)) if head else []
         spec = config.network_spec(
             groups,
-            layer.in_features if layer is not None else None,
-            layer.out_features if layer is not None else None,
-            states_width(model),
+            shift_width=layers[0].in_features if layers else None,
+            head_width=layers[-1].in_features if layers else None,
+            n_labels=layers[-1].out_features if layers else None,
+            instance_width=states_width(model),
         )
         network = build_network(spec)
         _check_names({*self.hyperadapter_network, adapter_name}, network)
@@ -180,11 +190,15 @@ class HyperAdapterModel(BaseTuner):
 
     def _enable_adapter_layers(self, enabled: bool = True) -> None:
         super()._enable_adapter_layers(enabled)
+        for span in self._spans:
+            span.enable_adapters(enabled)
         self.conditioning.enabled = enabled
 
     def set_adapter(self, adapter_name: str | list[str], inference_mode: bool = False) -> None:
         """Make adapters active; as in PEFT, exactly these are trainable afterwards."""
         super().set_adapter(adapter_name, inference_mode=inference_mode)
+        for span in self._spans:
+            span.set_adapter(self.active_adapters)
         self._train_active(not inference_mode)
 
     def set_requires_grad(
@@ -200,9 +214,23 @@ class HyperAdapterModel(BaseTuner):
         for name, network in self.hyperadapter_network.items():
             network.requires_grad_(trainable and name in self.active_adapters)
 
+    def _drop_parts(self, adapter_name: str) -> None:
+        self._placements.pop(adapter_name, None)
+        for module in (*self.model.modules(), *self._spans):
+            if isinstance(module, HyperAdapterLinear | Span):
+                module.hyperadapter_parts.pop(adapter_name, None)
+        for key, span in list(self.hyperadapter_spans.items()):
+            if isinstance(span, Span) and not span.hyperadapter_parts:
+                span.remove()
+                del self.hyperadapter_spans[key]
+
+    @property
+    def _spans(self) -> list[Span]:
+        return [span for span in self.hyperadapter_spans.values() if isinstance(span, Span)]
+
     def forget_inputs(self) -> None:
         """Let go of what hooks have kept of a call that did not come to its end."""
-        for span in self._spans.values():
+        for span in self._spans:
             span.forget()
         if self._head is not None:
             self._head.forget()
@@ -212,9 +240,7 @@ class HyperAdapterModel(BaseTuner):
         was_active = adapter_name in self.active_adapters
         super().delete_adapter(adapter_name)
         del self.hyperadapter_network[adapter_name]
-        del self._placements[adapter_name]
-        for span in self._spans.values():
-            span.parts.pop(adapter_name, None)
+        self._drop_parts(adapter_name)
         if was_active:
             # PEFT looks for the next one in its layers, and a bottleneck has none.
             if not self.active_adapters and self.peft_config:
@@ -303,9 +329,9 @@ class HyperAdapterModel(BaseTuner):
 
     def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
         uninstall(self.model)
-        for span in self._spans.values():
+        for span in self._spans:
             span.remove()
-        self._spans = {}
+        self.hyperadapter_spans.clear()
         if self._head is not None:
             self._head.remove(self.model)
         return super()._unload_and_optionally_merge(False, *args, **kwargs)

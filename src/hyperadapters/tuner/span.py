@@ -6,6 +6,7 @@ writes; both may be the same. Nothing is replaced: the modules get hooks.
 
 from typing import Any
 
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -14,8 +15,11 @@ from hyperadapters.tuner.conditioning import Conditioning
 from hyperadapters.tuner.layer import Part, is_linear, linear_widths
 
 
-class Span:
+class Span(nn.Module, BaseTunerLayer):
     """The hooks on one reading and one writing module.
+
+    It is a layer of PEFT's, so that `disable_adapter` and the status of a model know of it, but it
+    stands beside the backbone and not in it.
 
     Args:
         reader: The module whose input is read.
@@ -24,18 +28,31 @@ class Span:
         conditioning: Where the weights come from.
     """
 
+    # Per adapter its parts. PEFT lists adapters by this.
+    other_param_names = ("hyperadapter_parts",)
+
     def __init__(
         self, reader: nn.Module, writer: nn.Module, name: str, conditioning: Conditioning
     ) -> None:
+        super().__init__()
         self.name = name
         self.conditioning = conditioning
-        self.parts: dict[str, list[Part]] = {}
+        self.hyperadapter_parts: dict[str, list[Part]] = {}
+        self.merged_adapters = []
         self.in_width, self.out_width = span_widths(name, reader, writer)
         self._input: Tensor | None = None
         self._handles: list[RemovableHandle] = [
             reader.register_forward_pre_hook(self.read, with_kwargs=True),
             writer.register_forward_hook(self.add),
         ]
+
+    def add_part(self, adapter_name: str, part: Part) -> None:
+        """Add an adapter to these modules."""
+        self.hyperadapter_parts.setdefault(adapter_name, []).append(part)
+
+    def _get_available_adapters(self) -> set[str]:
+        # PEFT's own looks for parameters, of which there are none here.
+        return set(self.hyperadapter_parts)
 
     def remove(self) -> None:
         """Take the hooks off."""
@@ -68,13 +85,13 @@ class Span:
         states, self._input = self._input, None
         result = output[0] if isinstance(output, tuple) else output
         for adapter, weights in self.conditioning.weights.items():
-            for part in self.parts.get(adapter, ()):
+            for part in self.hyperadapter_parts.get(adapter, ()):
                 correction = part.correction(states, weights, module.training)
                 result = result + correction.to(result.dtype)
         return (result, *output[1:]) if isinstance(output, tuple) else result
 
     def _applying(self) -> bool:
-        return any(adapter in self.parts for adapter in self.conditioning.weights)
+        return any(adapter in self.hyperadapter_parts for adapter in self.conditioning.weights)
 
 
 def span_widths(name: str, reader: nn.Module, writer: nn.Module) -> tuple[int, int]:
