@@ -124,6 +124,13 @@ def trained_head(model: nn.Module, task: str | None) -> str | None:
     return next((name for name in SPAN_HEAD_NAMES if name in children), None)
 
 
+def save_head(model: nn.Module, config: Any) -> None:
+    """Train the head also where PEFT does not know its name, or would only learn of it later."""
+    head = trained_head(model, config.task_type)
+    if head is not None and head not in (config.modules_to_save or ()):
+        config.modules_to_save = [*(config.modules_to_save or ()), head]
+
+
 def head_layers(head: nn.Module) -> list[nn.Linear]:
     """The linear layers of a head; the first reads what is pooled, the last writes the logits."""
     copied = next(_copies(head))

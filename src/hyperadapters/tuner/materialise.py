@@ -1,6 +1,6 @@
 """The weights of a single condition as plain matrices, to be merged or exported."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,29 @@ def materialise(
             lora[place.site.name] = _joined(lora.get(place.site.name), _plain(place.form, of_site))
     head = _plain_head(tuner, adapter_name, weights.head_per_row()) if with_head else ()
     return Materialised(lora, head)
+
+
+def materialise_all(
+    tuner: "HyperAdapterModel", adapter_names: Sequence[str], condition: Mapping[str, Any] | None
+) -> list[Materialised]:
+    """The weights of one condition in several adapters, each of which takes what it declares.
+
+    Raises:
+        ConfigError: None is given where one is needed, or as for `materialise`.
+        ConditionError: The condition is missing or out of range.
+    """
+    specs = [tuner.network(name).spec for name in adapter_names]
+    if condition is None and any(spec.needs_conditions for spec in specs):
+        raise ConfigError(
+            "the weights differ from row to row, so there is nothing single to merge; name one, as "
+            "merge_and_unload(condition={'annotator_ids': 17})"
+        )
+    given, declared = condition or {}, {n for spec in specs for n in spec.conditions}
+    unknown = {n: value for n, value in given.items() if n not in declared}
+    return [
+        materialise(tuner, name, unknown | {n: given[n] for n in spec.conditions if n in given})
+        for name, spec in zip(adapter_names, specs, strict=True)
+    ]
 
 
 @torch.no_grad()

@@ -6,19 +6,18 @@ from typing import Any
 from peft.tuners.tuners_utils import BaseTuner, _ExcludedModule
 from torch import nn
 
-from hyperadapters.adapters import Placement
 from hyperadapters.errors import ConfigError, SiteError
 from hyperadapters.hypernetworks import AdapterNetwork, GroupSpec, build_network
-from hyperadapters.sites import DEFAULT_TARGETS, Site
+from hyperadapters.sites import DEFAULT_TARGETS
 from hyperadapters.tuner.conditioning import Conditioning, conditioning_of
 from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.entry import install, uninstall
-from hyperadapters.tuner.head import HeadHooks, find_head, head_layers, trained_head
+from hyperadapters.tuner.head import HeadHooks, find_head, head_layers, save_head
+from hyperadapters.tuner.injection import Injection
 from hyperadapters.tuner.instance import states_width
-from hyperadapters.tuner.layer import HyperAdapterLinear, Part, linear_widths
-from hyperadapters.tuner.materialise import check_mergeable, materialise, merge
-from hyperadapters.tuner.plan import Plan, adapts_positions
-from hyperadapters.tuner.span import Span
+from hyperadapters.tuner.layer import HyperAdapterLinear
+from hyperadapters.tuner.materialise import check_mergeable, materialise_all, merge
+from hyperadapters.tuner.plan import Plan
 
 
 class HyperAdapterModel(BaseTuner):
@@ -49,13 +48,13 @@ class HyperAdapterModel(BaseTuner):
         if not hasattr(self, "hyperadapter_network"):
             self.hyperadapter_network = nn.ModuleDict()
             self.conditioning = Conditioning(self)
-            self._placements: dict[str, list[list[Placement]]] = {}
             self.hyperadapter_spans = nn.ModuleDict()
+            self._injection = Injection(model, self.conditioning, self.hyperadapter_spans)
             self._head: HeadHooks | None = None
         config: Any = self.peft_config[adapter_name]
-        _save_head(model, config)
+        save_head(model, config)
         plan = self._plan = Plan(config, model)
-        found = self._placements[adapter_name] = [[] for _ in plan.groups]
+        found = self._injection.placements[adapter_name] = [[] for _ in plan.groups]
         try:
             try:
                 super().inject_adapter(model, adapter_name, *args, **kwargs)
@@ -68,7 +67,7 @@ class HyperAdapterModel(BaseTuner):
             self._add_network(model, adapter_name, config)
         except Exception:
             # Another adapter may be added under this name, and must not find parts of this one.
-            self._drop_parts(adapter_name)
+            self._injection.drop(adapter_name)
             raise
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
@@ -93,40 +92,9 @@ class HyperAdapterModel(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        for match in self._plan.matches(current_key):
-            group = self._plan.groups[match.group]
-            placements = self._placements[adapter_name][match.group]
-            form = group.form_at(current_key)
-            part = Part(match.group, len(placements), form, group.dropout)
-            if group.form == "bottleneck":
-                site = self._add_span(adapter_name, current_key, match.reader, part)
-            else:
-                site = _linear_site(self.model, current_key, target)
-                # Another group may have replaced the module a moment ago.
-                self._add_to_linear(adapter_name, parent, target_name, part)
-            placements.append(Placement(site, form))
-
-    def _add_to_linear(
-        self, adapter_name: str, parent: nn.Module, target_name: str, part: Part
-    ) -> None:
-        target = getattr(parent, target_name)
-        layer = target
-        if not isinstance(layer, HyperAdapterLinear):
-            layer = HyperAdapterLinear(target, self.conditioning).train(target.training)
-            self._replace_module(parent, target_name, layer, target)
-        layer.add_part(adapter_name, part)
-        layer.set_adapter(self.active_adapters)
-
-    def _add_span(self, adapter_name: str, writer: str, reader: str, part: Part) -> Site:
-        # Names of modules have no points.
-        key = f"{reader}>{writer}".replace(".", "/")
-        if key not in self.hyperadapter_spans:
-            modules = self.model.get_submodule(reader), self.model.get_submodule(writer)
-            self.hyperadapter_spans[key] = Span(*modules, writer, self.conditioning)
-        span: Any = self.hyperadapter_spans[key]
-        span.add_part(adapter_name, part)
-        span.set_adapter(self.active_adapters)
-        return Site(writer, span.in_width, span.out_width)
+        self._injection.add(
+            self._plan, adapter_name, current_key, parent, list(self.active_adapters)
+        )
 
     def _add_network(self, model: nn.Module, adapter_name: str, config: Any) -> None:
         groups = self._group_specs(adapter_name, config)
@@ -165,7 +133,7 @@ class HyperAdapterModel(BaseTuner):
                 deviating_layers=group.deviating_layers,
             )
             for group, placements in zip(
-                self._plan.groups, self._placements[adapter_name], strict=True
+                self._plan.groups, self._injection.placements[adapter_name], strict=True
             )
         ]
 
@@ -190,14 +158,14 @@ class HyperAdapterModel(BaseTuner):
 
     def _enable_adapter_layers(self, enabled: bool = True) -> None:
         super()._enable_adapter_layers(enabled)
-        for span in self._spans:
+        for span in self._injection.spans:
             span.enable_adapters(enabled)
         self.conditioning.enabled = enabled
 
     def set_adapter(self, adapter_name: str | list[str], inference_mode: bool = False) -> None:
         """Make adapters active; as in PEFT, exactly these are trainable afterwards."""
         super().set_adapter(adapter_name, inference_mode=inference_mode)
-        for span in self._spans:
+        for span in self._injection.spans:
             span.set_adapter(self.active_adapters)
         self._train_active(not inference_mode)
 
@@ -214,23 +182,9 @@ class HyperAdapterModel(BaseTuner):
         for name, network in self.hyperadapter_network.items():
             network.requires_grad_(trainable and name in self.active_adapters)
 
-    def _drop_parts(self, adapter_name: str) -> None:
-        self._placements.pop(adapter_name, None)
-        for module in (*self.model.modules(), *self._spans):
-            if isinstance(module, HyperAdapterLinear | Span):
-                module.hyperadapter_parts.pop(adapter_name, None)
-        for key, span in list(self.hyperadapter_spans.items()):
-            if isinstance(span, Span) and not span.hyperadapter_parts:
-                span.remove()
-                del self.hyperadapter_spans[key]
-
-    @property
-    def _spans(self) -> list[Span]:
-        return [span for span in self.hyperadapter_spans.values() if isinstance(span, Span)]
-
     def forget_inputs(self) -> None:
         """Let go of what hooks have kept of a call that did not come to its end."""
-        for span in self._spans:
+        for span in self._injection.spans:
             span.forget()
         if self._head is not None:
             self._head.forget()
@@ -240,7 +194,7 @@ class HyperAdapterModel(BaseTuner):
         was_active = adapter_name in self.active_adapters
         super().delete_adapter(adapter_name)
         del self.hyperadapter_network[adapter_name]
-        self._drop_parts(adapter_name)
+        self._injection.drop(adapter_name)
         if was_active:
             # PEFT looks for the next one in its layers, and a bottleneck has none.
             if not self.active_adapters and self.peft_config:
@@ -280,26 +234,14 @@ class HyperAdapterModel(BaseTuner):
             ConfigError: No condition is given, there are several, the weights depend on the input,
                 or the form or the backbone cannot hold them.
         """
-        names = adapter_names or self.active_adapters
-        specs = [self.network(name).spec for name in names]
-        if condition is None and any(spec.needs_conditions for spec in specs):
-            raise ConfigError(
-                "the weights differ from row to row, so there is nothing single to merge; name "
-                "one, as merge_and_unload(condition={'annotator_ids': 17})"
-            )
-        # Each adapter takes what it has declared; what none has is refused by all.
-        given, declared = condition or {}, {n for spec in specs for n in spec.conditions}
-        unknown = {n: value for n, value in given.items() if n not in declared}
-        written = [
-            materialise(self, name, unknown | {n: given[n] for n in spec.conditions if n in given})
-            for name, spec in zip(names, specs, strict=True)
-        ]
+        names = list(adapter_names or self.active_adapters)
+        written = materialise_all(self, names, condition)
         # What cannot be merged leaves the model as it was.
         for weights in written:
             check_mergeable(self.model, weights, finite=safe_merge)
-        if list(names) != list(self.active_adapters):
+        if names != list(self.active_adapters):
             # PEFT leaves the active head behind.
-            self.set_adapter(list(names))
+            self.set_adapter(names)
         model = self.unload()
         for weights in written:
             merge(model, weights)
@@ -329,9 +271,7 @@ class HyperAdapterModel(BaseTuner):
 
     def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
         uninstall(self.model)
-        for span in self._spans:
-            span.remove()
-        self.hyperadapter_spans.clear()
+        self._injection.remove_spans()
         if self._head is not None:
             self._head.remove(self.model)
         return super()._unload_and_optionally_merge(False, *args, **kwargs)
@@ -350,27 +290,6 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
     """
     tuner = conditioning_of(model).tuner
     return tuner.network(adapter_name or tuner.active_adapters[0])
-
-
-def _linear_site(model: nn.Module, name: str, target: nn.Module) -> Site:
-    if adapts_positions(model, name):
-        raise SiteError(
-            f"{name}: DeBERTa applies this projection to its relative positions (with "
-            "share_att_key also those of query and key), which have no rows; adapt the value "
-            "projection and attention.output.dense instead"
-        )
-    base = target.get_base_layer() if isinstance(target, HyperAdapterLinear) else target
-    try:
-        return Site(name, *linear_widths(base))
-    except SiteError as error:
-        raise SiteError(f"{name}: {error}") from None
-
-
-def _save_head(model: nn.Module, config: Any) -> None:
-    """Train the head also where PEFT does not know its name, or would only learn of it later."""
-    head = trained_head(model, config.task_type)
-    if head is not None and head not in (config.modules_to_save or ()):
-        config.modules_to_save = [*(config.modules_to_save or ()), head]
 
 
 def _check_names(adapters: set[str], network: nn.Module) -> None:
