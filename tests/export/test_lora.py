@@ -180,7 +180,7 @@ def test_many_of_two_conditions(zoo, adapted, loaded, tmp_path):
     assert [folder.name for folder in folders] == ["3-0", "4-2"]
     wanted = zoo.outputs(model, batch, who=4, task=2, style={"age": "old"})
     close(loaded(folders[1]), wanted)
-    with pytest.raises(ConfigError, match=r"lists of one length .* got \{'who': 2, 'task': 1\}"):
+    with pytest.raises(ConfigError, match=r"lists of one length, .* got \{'who': 2, 'task': 1\}"):
         ha.export_lora(model, {**many, "task": [1]}, tmp_path)
 
 

@@ -214,6 +214,8 @@ def make_adapter_config(case: Case, **changes: Any) -> ha.HyperAdapterConfig:
         "conditions": {"annotator_ids": ha.Lookup(7)},
         **{"r": 2, "condition_width": 8, "site_width": 8, "hidden_width": 16},
     }
+    if "groups" in changes:  # each says its rank
+        del defaults["r"]
     return ha.HyperAdapterConfig(**{**defaults, **changes})
 
 

@@ -39,7 +39,7 @@ def source(places, spec=SPEC, **options) -> GroupSource:
 def test_what_writes_the_weights(places, spec, options, wanted, adapts):
     found = source(places[:2], spec, **options)
     assert type(found.source) is wanted and found.adapts is adapts
-    assert (found.gains is not None) is options.get("gains", False)
+    assert (len(found.gains) > 0) is options.get("gains", False)
 
 
 def test_a_group_does_not_adapt_while_nothing_deviates(places):
@@ -76,7 +76,7 @@ def test_gains_are_those_of_the_condition(places, kind):
     for parameter in found.parameters():
         torch.nn.init.normal_(parameter)
     index = torch.tensor([2, -1, 4])
-    gains = found.gains
+    (gains,) = found.gains.values()
     for weights in found(torch.randn(3, 4), {"ids": index}):
         assert torch.equal(weights.gain[1], gains.shared[0])  # nobody has the population's
         for row, i in ((0, 2), (2, 4)):
@@ -86,17 +86,17 @@ def test_gains_are_those_of_the_condition(places, kind):
 
 def test_gains_of_mixtures(places):
     found = source(places, source="learned", gains=True)
-    torch.nn.init.normal_(found.gains.deviation.vectors)
+    (gains,) = found.gains.values()
+    torch.nn.init.normal_(gains.deviation.vectors)
     blend = torch.tensor([[0.5, 0.0, 0.25, 0.25, 0.0]])
-    wanted = found.gains.shared + blend @ found.gains.deviation.vectors
+    wanted = gains.shared + blend @ gains.deviation.vectors
     torch.testing.assert_close(found(torch.zeros(1, 0), {"ids": blend})[0].gain, wanted)
 
 
 @pytest.mark.parametrize("start", ["zero-change", "lora", "hyperfan-in"])
 @pytest.mark.parametrize("form", [LoRA(7, 1.0), Bottleneck(7)])
 def test_the_start_of_gains(sites, start, form):
-    group = GroupSpec([Placement(site, form) for site in sites], conditions=("ids",), gains=True)
-    gains = DirectionGains(group, 5, replace(SPEC, start=start))
+    gains = DirectionGains(form.size, 5, replace(SPEC, start=start))
     wanted = torch.ones(7)
     if start != "lora":
         wanted[Directions.of(7, gains=True).silent_gain] = 0
@@ -104,11 +104,12 @@ def test_the_start_of_gains(sites, start, form):
     assert torch.equal(found, wanted.expand(3, -1))
 
 
-def test_gains_need_one_rank(sites):
+def test_gains_of_several_sizes(sites):
     places = [Placement(sites[0], LoRA(2, 1.0)), Placement(sites[1], Bottleneck(3))]
-    message = r"gains need one rank \(or width\) in the whole group, got \[2, 3\]"
-    with pytest.raises(ConfigError, match=message):
-        source(places, gains=True)
+    found = source(places, source="learned", gains=True)
+    weights = found(torch.zeros(1, 0), {"ids": torch.tensor([1, 4])})
+    assert [of_site.gain.shape for of_site in weights] == [(2, 2), (2, 3)]
+    assert sorted(found.gains) == ["2", "3"]
 
 
 def test_what_is_stored_needs_one_lookup(places):

@@ -111,7 +111,7 @@ def test_generated(kind, conditions, combine, form):
 def test_generated_with_gains(kind, conditions, combine, form):
     network = started(kind, combine, CONDITIONS[conditions], FORMS[form], True, "generated")
     # Of two directions none is left to the gains.
-    check(network, ("gains.shared", "gains.deviation.vectors") if form == "lora 2" else ())
+    check(network, ("gains.2.shared", "gains.2.deviation.vectors") if form == "lora 2" else ())
 
 
 @pytest.mark.parametrize("gains", [False, True], ids=["", "gains"])
@@ -119,7 +119,7 @@ def test_generated_with_gains(kind, conditions, combine, form):
 @pytest.mark.parametrize("source", ["learned", "per-condition"])
 def test_learned_and_stored(source, form, gains):
     network = started("mlp", "concat", CONDITIONS["lookup"], FORMS[form], gains, source)
-    waits = ("gains.shared", "gains.deviation.vectors") if gains and form == "lora 2" else ()
+    waits = ("gains.2.shared", "gains.2.deviation.vectors") if gains and form == "lora 2" else ()
     check(network, waits)
 
 

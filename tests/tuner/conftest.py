@@ -62,6 +62,8 @@ def make_config(**changes) -> HyperAdapterConfig:
         "hidden_width": 16,
         "taste_rank": 4,
     }
+    if "groups" in changes:  # each says its rank
+        del defaults["r"]
     return HyperAdapterConfig(**{**defaults, **changes})
 
 

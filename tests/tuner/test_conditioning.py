@@ -78,7 +78,7 @@ def test_conditioned_with_one_index_per_row(adapted, texts):
         got = model(**texts()).logits
         # Twelve rows would be two for each condition, which only `generate` means.
         for rows in (5, 12):
-            with pytest.raises(ConditionError, match=f"a batch of {rows} rows inside a block"):
+            with pytest.raises(ConditionError, match=f"got 6 values for a batch of {rows} rows"):
                 model(**texts(rows=rows))
     assert torch.equal(got, model(**texts(), annotator_ids=IDS).logits)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hyperadapters import HyperAdapterConfig, Lookup
 from hyperadapters.errors import ConfigError
-from hyperadapters.tuner.config import RESERVED
+from hyperadapters.tuner.names import RESERVED
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,18 @@ def test_choices(field, wanted):
 
 
 @pytest.mark.parametrize(
-    "name", [*sorted(RESERVED), "decoder_ids", "keys", "type", "training", "annotator-ids", "7", ""]
+    "name",
+    [
+        *sorted(RESERVED),
+        "decoder_ids",
+        "keys",
+        "type",
+        "num_beams",
+        "class",
+        "annotator-ids",
+        "7",
+        "",
+    ],
 )
 def test_names_that_a_condition_cannot_have(name):
     with pytest.raises(ConfigError, match=f"a condition cannot be called '{name}'"):

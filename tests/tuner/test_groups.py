@@ -31,7 +31,7 @@ def in_layers(*names, layers=(0, 1)) -> list[str]:
     ("group", "wanted"),
     [
         ({"target_modules": ["query"]}, in_layers("attention.self.query")),
-        ({"target_modules": ["self.key", "quer"]}, in_layers("attention.self.key")),
+        ({"target_modules": ["self.key"]}, in_layers("attention.self.key")),
         ({"target_modules": ["output.dense"]}, in_layers("attention.output.dense", "output.dense")),
         (
             {"target_modules": r".*\.1\.attention\.self\.(query|key)"},
@@ -135,7 +135,7 @@ def test_sizes_by_pattern(adapted):
 @torch.no_grad()
 def test_gains_of_a_group(adapted, texts, source):
     model = adapted(groups=[Group(r=4, source=source, gains=True)], **QUIET)
-    batch, gains = texts(), ha.adapter_network(model).sources[0].gains
+    batch, gains = texts(), ha.adapter_network(model).sources[0].gains["4"]
     wanted = model(**batch, annotator_ids=IDS).logits
     gains.deviation.vectors[2] += 1.0
     changed = (model(**batch, annotator_ids=IDS).logits - wanted).abs().amax(dim=1) > 1e-4
@@ -234,7 +234,16 @@ def test_each_group_adapts_to_its_own_conditions(adapted, texts):
         ({"scale": 0.0}, ConfigError, "scale must be positive, got 0.0"),
         ({"conditions": ["task"]}, ConfigError, "adapts to task; declared: annotator_ids"),
         ({"conditions": []}, ConfigError, "a group adapts to no condition at all"),
-        ({"deviating_layers": [7]}, ConfigError, r"deviating_layers \[7\]; adapted: \[0, 1\]"),
+        (
+            {"deviating_layers": [0, 7]},
+            SiteError,
+            r"deviating_layers: .*7; adapted: \[0, 1\]",
+        ),
+        ({"layers_to_transform": [0, 7]}, SiteError, r"layers_to_transform: .* layer 7"),
+        ({"target_modules": ["query", "vlaue"]}, SiteError, r"target_modules: 'vlaue' .*value"),
+        ({"exclude_modules": ["vlaue"]}, SiteError, r"exclude_modules: 'vlaue' .*value"),
+        ({"rank_pattern": {"qurey": 4}}, SiteError, r"rank_pattern: 'qurey' .*query"),
+        ({"alpha_pattern": {"key": 4}}, SiteError, r"alpha_pattern: 'key' matches nothing"),
         ({"target_modules": ["qeury"]}, SiteError, "linear modules with near names: .*query"),
         ({"target_modules": "query"}, SiteError, "a string is a regular expression of the whole"),
         ({"layers_to_transform": [4]}, SiteError, r"in layers \[4\] match nothing"),

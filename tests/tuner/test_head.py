@@ -45,7 +45,7 @@ def test_finding_the_head(backbone, family):
     model = backbone(family)
     assert find_head(model, "SEQ_CLS") == "classifier"
     assert find_head(model, "CAUSAL_LM") is None
-    assert [layer.in_features for layer in head_layers(model.classifier)][0] == 32
+    assert next(iter(head_layers(model.classifier))).in_features == 32
     assert find_head(model.base_model, "SEQ_CLS") is None
     assert head_layers(nn.ReLU()) == []
 

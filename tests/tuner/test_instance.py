@@ -152,7 +152,11 @@ def test_the_answer_does_not_leak_into_the_weights(llama, zoo, batch):
     for text in (ids, other):
         model(input_ids=text, attention_mask=batch["attention_mask"], labels=labels)
     assert torch.equal(*seen)
-    model(input_ids=other, attention_mask=batch["attention_mask"])
+    # Without labels nothing tells where the prompt ends: in training that is refused, and
+    # otherwise all of it is the prompt.
+    with pytest.raises(ConditionError, match="only labels tell where it ends"):
+        model(input_ids=other, attention_mask=batch["attention_mask"])
+    model.eval()(input_ids=other, attention_mask=batch["attention_mask"])
     assert not torch.allclose(seen[2], seen[0])
 
 

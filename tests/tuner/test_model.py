@@ -71,6 +71,8 @@ def test_disable_adapter_is_the_backbone_exactly(adapted, backbone, texts, famil
             r"bert\.embeddings\.word_embeddings: cannot adapt a Embedding; wanted a linear module",
         ),
         ({"layers_to_transform": [7]}, "match nothing"),
+        ({"deviating_layers": [5]}, r"deviating_layers: .* layer 5; adapted: \[0, 1\]"),
+        ({"modules_to_save": ["pooolr"]}, "modules_to_save: 'pooolr' matches nothing; .*pooler"),
     ],
 )
 def test_targets_that_cannot_be_adapted(adapted, changes, message):
@@ -90,7 +92,6 @@ def test_a_family_without_default_targets(config):
     ("changes", "message"),
     [
         ({"conditions": {}}, "no conditions: name at least one"),
-        ({"deviating_layers": [5]}, r"deviating_layers \[5\]; adapted: \[0, 1\]"),
         (
             {"hypernetwork": "two-tower", "target_modules": "all-linear"},
             "for sites of one shape, got 32→32 LoRA",

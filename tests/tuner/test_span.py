@@ -28,7 +28,8 @@ families = pytest.mark.parametrize("family", FAMILIES)
 def adapted(zoo):
     def make(family="BERT", **changes):
         case = zoo.Case(family, zoo.FAMILIES[family].heads[0])
-        return zoo.make_adapted(case, **{**BOTTLENECK, **changes}), zoo.make_batch(case)
+        flat = {} if "groups" in changes else BOTTLENECK
+        return zoo.make_adapted(case, **{**flat, **changes}), zoo.make_batch(case)
 
     return make
 

@@ -31,6 +31,8 @@ def as_tensor(name: str, value: Any) -> Tensor:
 def _as_tensor(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
+    if isinstance(value, int):
+        return torch.as_tensor(value)
     parts = value if isinstance(value, list | tuple) else ()
     if any(isinstance(part, Tensor) for part in parts):
         return torch.stack([_as_tensor(part) for part in parts])

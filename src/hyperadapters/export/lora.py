@@ -55,16 +55,17 @@ def export_lora(
     lists = {n: list(v) for n, v in condition.items() if _is_list(declared.get(n), v)}
     if not lists:
         return [_write(model, condition, Path(folder), include_head, adapter_name)]
-    if len({len(values) for values in lists.values()}) > 1:
-        raise ConfigError(
-            f"lists of one length are wanted, got { {n: len(v) for n, v in lists.items()} }"
-        )
-    written = []
-    for values in zip(*lists.values(), strict=True):
-        one = {**condition, **dict(zip(lists, values, strict=True))}
-        name = "-".join(str(int(value)) for value in values)
-        written.append(_write(model, one, Path(folder) / name, include_head, adapter_name))
-    return written
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1 or not all(lengths.values()):
+        raise ConfigError(f"lists of one length, at least 1, are wanted, got {lengths}")
+    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    folders = [_folder_name(number, row, declared) for number, row in enumerate(rows)]
+    if len(set(folders)) < len(folders):
+        raise ConfigError(f"the same index stands twice in a list: {', '.join(folders)}")
+    return [
+        _write(model, {**condition, **row}, Path(folder) / name, include_head, adapter_name)
+        for name, row in zip(folders, rows, strict=True)
+    ]
 
 
 def lora_of(
@@ -81,6 +82,10 @@ def lora_of(
         ConditionError: The condition is missing or out of range.
     """
     tuner: Any = conditioning_of(model).tuner
+    if adapter_name is None and len(tuner.active_adapters) != 1:
+        raise ConfigError(
+            f"name the adapter to export: active are {', '.join(tuner.active_adapters) or 'none'}"
+        )
     name = adapter_name or tuner.active_adapters[0]
     weights = materialise(tuner, name, condition, with_head=include_head)
     if not weights.lora:
@@ -175,9 +180,19 @@ def _base(model: nn.Module, path: str) -> nn.Module:
 
 
 def _is_list(condition: Condition | None, value: Any) -> bool:
-    """Whether several indices are given; vectors and attributes are lists even when single."""
-    if not isinstance(condition, Lookup) or isinstance(value, str):
-        return False
-    if isinstance(value, Sequence):
-        return all(isinstance(one, int) or getattr(one, "ndim", 1) == 0 for one in value)
-    return getattr(value, "ndim", 0) == 1
+    """Whether several values are given; a vector and attributes are lists even when single."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    if isinstance(condition, Lookup):
+        if several:
+            return all(isinstance(one, int) or getattr(one, "ndim", 1) == 0 for one in value)
+        return getattr(value, "ndim", 0) == 1
+    if several:
+        return all(hasattr(one, "keys") or getattr(one, "ndim", 0) == 1 for one in value)
+    return getattr(value, "ndim", 0) == 2
+
+
+def _folder_name(number: int, row: Mapping[str, Any], declared: Mapping[str, Condition]) -> str:
+    """The indices, where the values are indices; else the position in the list."""
+    if not all(isinstance(declared.get(name), Lookup) for name in row):
+        return str(number)
+    return "-".join(str(int(value)) for value in row.values())

@@ -1,6 +1,6 @@
 """From conditions to adapter weights: encoders, sources and head generator in one module."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -59,7 +59,7 @@ class AdapterNetwork(nn.Module):
                 spec.taste_rank,
                 shift=spec.shift,
                 shift_width=spec.shift_width,
-                start=spec.start,
+                start=spec.start if spec.centred else "zero-change",
                 # Where vectors are not centred no part of them is zero, so all maps have to be.
                 live=combiner.live & spec.centred,
             )
@@ -71,18 +71,25 @@ class AdapterNetwork(nn.Module):
                         condition.size, spec.n_labels or 0, start="lora", name=name
                     )
 
-    def prepare(self, conditions: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
+    def prepare(
+        self,
+        conditions: Mapping[str, Any],
+        device: torch.device,
+        later: Collection[str] = (),
+    ) -> dict[str, Tensor]:
         """What users pass → tensors with a leading axis of rows, all of one length.
 
         Args:
             conditions: Keyword → value; the declared ones are taken, of which all must be there.
             device: Where to put them.
+            later: Names of conditions that may be missing still.
 
         Raises:
             ConditionError: A condition is missing, does not fit its declaration, or differs from
                 another in length.
         """
         names = list(self.spec.conditions) if self.spec.needs_conditions else []
+        names = [name for name in names if name not in later]
         if missing := [name for name in names if conditions.get(name) is None]:
             raise ConditionError(
                 f"missing condition {', '.join(missing)}: this model adapts to "

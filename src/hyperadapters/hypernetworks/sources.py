@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from hyperadapters.adapters import Directions, SiteWeights
 from hyperadapters.conditions import Lookup
 from hyperadapters.encoders import LookupEncoder
-from hyperadapters.errors import ConfigError
 from hyperadapters.hypernetworks.base import Hypernetwork
 from hyperadapters.hypernetworks.centred import CentredHypernetwork
 from hyperadapters.hypernetworks.learned import LearnedAdapter
@@ -40,13 +39,15 @@ class GroupSource(nn.Module):
             condition = spec.conditions[self.lookup]
             size = condition.size if isinstance(condition, Lookup) else 0
         self.source = _build_source(spec, group, size, width, live)
-        self.gains = DirectionGains(group, size, spec) if group.gains else None
+        # Of each rank (or width) in the group its own.
+        sizes = sorted({place.form.size for place in group.placements}) if group.gains else []
+        self.gains = nn.ModuleDict({str(n): DirectionGains(n, size, spec) for n in sizes})
 
     @property
     def adapts(self) -> bool:
         """Whether its weights depend on the condition at the moment."""
         if isinstance(self.source, CentredHypernetwork):
-            return self.source.deviates or self.gains is not None
+            return self.source.deviates or len(self.gains) > 0
         return self.group.adapts
 
     def forward(
@@ -62,9 +63,11 @@ class GroupSource(nn.Module):
             weights = self.source(values[self.lookup or ""])
         else:
             weights = self.source(z)
-        if self.gains is not None:
-            gains = self.gains(values[self.lookup or ""])
-            weights = [w._replace(gain=gains[:, : w[0].shape[1]]) for w in weights]
+        gains = {n: of_size(values[self.lookup or ""]) for n, of_size in self.gains.items()}
+        if gains:
+            sizes = [str(place.form.size) for place in self.group.placements]
+            pairs = zip(weights, sizes, strict=True)
+            weights = [of_site._replace(gain=gains[size]) for of_site, size in pairs]
         return list(weights)
 
 
@@ -75,20 +78,15 @@ class DirectionGains(nn.Module):
     starts at 1, or at 0 in the directions whose start leaves that to the gain.
 
     Args:
-        group: The group.
+        n_directions: Number of directions: the rank, or the number of units.
         size: Number of conditions.
         spec: The network.
     """
 
-    def __init__(self, group: GroupSpec, size: int, spec: NetworkSpec) -> None:
+    def __init__(self, n_directions: int, size: int, spec: NetworkSpec) -> None:
         super().__init__()
-        sizes = {place.form.size for place in group.placements}
-        if len(sizes) > 1:
-            raise ConfigError(
-                f"gains need one rank (or width) in the whole group, got {sorted(sizes)}"
-            )
         self.start = spec.start
-        self.shared = nn.Parameter(torch.empty(1, sizes.pop()))
+        self.shared = nn.Parameter(torch.empty(1, n_directions))
         self.deviation = LookupEncoder(size, self.shared.shape[1], start="lora", name="gains")
         self.reset_parameters()
 

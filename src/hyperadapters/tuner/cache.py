@@ -3,6 +3,7 @@
 In a graph of `torch.compile` nothing is checked: the check compares numbers.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from hyperadapters.errors import ConditionError
@@ -51,13 +52,14 @@ def check(cache: Any, active: Active | None) -> None:
         )
     if not before.same_conditions(active):
         raise ConditionError(
-            "the cache holds keys and values that were computed under other conditions; start "
-            "with a new cache"
+            "the cache holds keys and values that were computed under other conditions, or by "
+            "another adapter; start with a new cache"
         )
 
 
-def mark(output: Any, active: Active | None) -> None:
-    """Note in the cache that a call returns what it was filled under."""
-    cache = getattr(output, "past_key_values", None)
-    if cache is not None and hasattr(cache, "__dict__"):
-        setattr(cache, MADE_UNDER, active if active is not None else BACKBONE)
+def mark(output: Any, inputs: Mapping[str, Any], active: Active | None) -> None:
+    """Note in the caches that a call returns, or has filled, what they were filled under."""
+    parts = output if isinstance(output, tuple) else (getattr(output, "past_key_values", None),)
+    for cache in (*parts, inputs.get("past_key_values")):
+        if hasattr(cache, "get_seq_length") and hasattr(cache, "__dict__"):
+            setattr(cache, MADE_UNDER, active if active is not None else BACKBONE)

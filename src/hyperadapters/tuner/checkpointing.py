@@ -19,36 +19,45 @@ from hyperadapters.tuner.conditioning import ATTRIBUTE, Conditioning
 # The one method of Transformers through which checkpointing is switched on and off.
 SETTER = "_set_gradient_checkpointing"
 FUNCTION = "_gradient_checkpointing_func"
+# Instance attribute of everything that can be switched by itself: the whole model.
+OUTER = "_hyperadapters_outer"
 
 
 def install(model: nn.Module) -> None:
     """Let checkpoints of this model take their conditions along, also those switched on already."""
-    original = getattr(type(model), SETTER, None)
-    if original is None:
-        return
-
-    @functools.wraps(original)
-    def setter(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        function = kwargs.get("gradient_checkpointing_func")
-        if function is not None:
-            kwargs["gradient_checkpointing_func"] = _carrying(function, self)
-        elif len(args) > 1:
-            args = (args[0], _carrying(args[1], self), *args[2:])
-        return original(self, *args, **kwargs)
-
-    model.__dict__[SETTER] = types.MethodType(setter, model)
     for module in model.modules():
+        if hasattr(type(module), SETTER):
+            # In the dictionary of the instance it is no submodule, and a deep copy finds its own.
+            module.__dict__[OUTER] = model
+            module.__dict__[SETTER] = types.MethodType(_setter(type(module)), module)
         if getattr(module, "gradient_checkpointing", False) and hasattr(module, FUNCTION):
             setattr(module, FUNCTION, _carrying(getattr(module, FUNCTION), model))
 
 
 def uninstall(model: nn.Module) -> None:
     """Take it back."""
-    model.__dict__.pop(SETTER, None)
     for module in model.modules():
+        module.__dict__.pop(SETTER, None)
+        module.__dict__.pop(OUTER, None)
         function = module.__dict__.get(FUNCTION)
         if isinstance(function, _Carrying):
             setattr(module, FUNCTION, function.original)
+
+
+def _setter(cls: Any) -> Callable[..., Any]:
+    original = getattr(cls, SETTER)
+
+    @functools.wraps(original)
+    def setter(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        outer = self.__dict__[OUTER]
+        function = kwargs.get("gradient_checkpointing_func")
+        if function is not None:
+            kwargs["gradient_checkpointing_func"] = _carrying(function, outer)
+        elif len(args) > 1:
+            args = (args[0], _carrying(args[1], outer), *args[2:])
+        return original(self, *args, **kwargs)
+
+    return setter
 
 
 class _Carrying:

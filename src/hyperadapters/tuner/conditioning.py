@@ -1,5 +1,6 @@
 """Which weights are applied at the moment, and for how long."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hyperadapters.adapters import AdapterWeights
-from hyperadapters.conditions import Condition, Instance, Lookup
+from hyperadapters.conditions import Attributes, Condition, Instance, Lookup
 from hyperadapters.errors import ConditionError
+from hyperadapters.tuner.names import check_known
 
 if TYPE_CHECKING:
     from hyperadapters.tuner.model import HyperAdapterModel
@@ -28,18 +30,20 @@ class Active:
         conditions: Name of the adapter → the conditions they were made of.
         n_rows: Number of rows that have conditions of their own; `None` when any number will do.
         repeats: Whether rows may be repeated, as `generate` does for beams.
+        state: What else the weights depend on: which model, which adapters, how far trained.
     """
 
     weights: Mapping[str, AdapterWeights]
     conditions: Mapping[str, Mapping[str, Tensor]]
     n_rows: int | None
     repeats: bool = False
+    state: tuple[Any, ...] = ()
 
     def same_conditions(self, other: "Active") -> bool:
-        """Whether the same adapters work under equal conditions."""
+        """Whether the same adapters, in the same state, work under equal conditions."""
         if self is other or self.conditions is other.conditions:
             return True
-        if self.conditions.keys() != other.conditions.keys():
+        if self.state != other.state or self.conditions.keys() != other.conditions.keys():
             return False
         return all(
             given.keys() == other.conditions[name].keys()
@@ -59,8 +63,11 @@ class Conditioning:
         self.tuner = tuner
         self.enabled = True
         self.active: Active | None = None
-        # Conditions of a block that wait for the instance to be complete.
+        # Conditions of a block, for the calls inside.
         self.waiting: dict[str, Any] = {}
+        self._standing: Active | None = None
+        # The thread that is in the middle of a call. (A dictionary, to be set in one step.)
+        self._thread: dict[str, int] = {}
         self._text_of_row: Tensor | None = None
 
     @property
@@ -75,14 +82,33 @@ class Conditioning:
         Raises:
             ConditionError: The layer is running outside of the model's `forward` or `generate`.
         """
-        if self.active is None:
-            raise ConditionError(
-                "an adapted layer was called without a condition; call the whole model with its "
-                "conditions, or wrap the call in `with hyperadapters.conditioned(model, ...)` (a "
-                "checkpointed layer is run again in the backward pass: switch checkpointing on by "
-                "the model's own gradient_checkpointing_enable)"
-            )
-        return self.active.weights
+        if self.active is not None:
+            return self.active.weights
+        if self.waiting and not self.instances(self.waiting) and not torch.is_grad_enabled():
+            # A part of the model is called by itself, inside of a block with conditions.
+            if self._standing is None or self._standing.state != self._state():
+                self._standing = self.generate(self.waiting, None, repeats=True)
+            return self._standing.weights
+        raise ConditionError(
+            "an adapted layer was called without a condition; call the whole model with its "
+            "conditions, or wrap the call in `with hyperadapters.conditioned(model, ...)` (and, to "
+            "call a part of the model, in `torch.no_grad()`); a checkpointed layer is run again in "
+            "the backward pass: switch checkpointing on by the model's own "
+            "gradient_checkpointing_enable"
+        )
+
+    def _state(self) -> tuple[Any, ...]:
+        """Changes whenever the same conditions would be given other weights."""
+        if torch.compiler.is_compiling():
+            return ()
+        adapters = tuple(self.tuner.active_adapters)
+        networks = [self.tuner.network(adapter) for adapter in adapters]
+        return (
+            id(self.tuner),
+            adapters,
+            tuple(network.training for network in networks),
+            sum(parameter._version for network in networks for parameter in network.parameters()),
+        )
 
     def instances(self, given: Mapping[str, Any]) -> dict[str, Instance]:
         """Declared `Instance` conditions that were not given, of the active adapters."""
@@ -115,17 +141,37 @@ class Conditioning:
         if not self.enabled:
             yield
             return
-        if not given and previous is not None:
-            self.active = _continued(previous, rows, repeats)
-        else:
-            self.active = self.generate({**self.waiting, **given}, rows, repeats=repeats)
+        with self._by_one_thread():
+            if not given and previous is not None:
+                self.active = _continued(previous, rows, repeats)
+            else:
+                self.active = self.generate({**self.waiting, **given}, rows, repeats=repeats)
+            try:
+                yield
+            except BaseException:
+                self.tuner.forget_inputs()
+                raise
+            finally:
+                self.active = previous
+
+    @contextmanager
+    def _by_one_thread(self) -> Iterator[None]:
+        """Refuse a call while another thread is in the middle of one: rows would be mixed up."""
+        if torch.compiler.is_compiling():
+            yield
+            return
+        here = threading.get_ident()
+        nested = self._thread.get("busy") == here
+        if self._thread.setdefault("busy", here) != here:
+            raise ConditionError(
+                "the model is in the middle of a call of another thread; give each thread a copy "
+                "of its own, or let one of them do the calls"
+            )
         try:
             yield
-        except BaseException:
-            self.tuner.forget_inputs()
-            raise
         finally:
-            self.active = previous
+            if not nested:
+                self._thread.pop("busy", None)
 
     @contextmanager
     def held(self, active: Active | None, *, enabled: bool = True) -> Iterator[None]:
@@ -147,13 +193,25 @@ class Conditioning:
     @contextmanager
     def kept_waiting(self, conditions: Mapping[str, Any]) -> Iterator[None]:
         """In this block every call has these conditions beside those it brings."""
-        before = self.waiting, self.active
+        before = self.waiting, self.active, self._standing
         # Weights of an enclosing block would be taken before anything that waits.
-        self.waiting, self.active = {**self.waiting, **conditions}, None
+        self.waiting, self.active, self._standing = {**self.waiting, **conditions}, None, None
         try:
             yield
         finally:
-            self.waiting, self.active = before
+            self.waiting, self.active, self._standing = before
+
+    def check(self, conditions: Mapping[str, Any]) -> None:
+        """Whether calls under these conditions can be answered, as far as it shows already.
+
+        Raises:
+            ConditionError: A name is not known, or a condition is missing or cannot be used.
+        """
+        check_known(conditions, self.tuner.declared)
+        for adapter in self.tuner.active_adapters:
+            network = self.tuner.network(adapter)
+            device = next(network.parameters()).device
+            network.prepare(conditions, device, later=self.instances(conditions))
 
     @property
     def text_of_row(self) -> Tensor | None:
@@ -203,7 +261,8 @@ class Conditioning:
             conditions[adapter] = prepared
             weights[adapter] = network(prepared)
         n_rows = {w.n_rows for w in weights.values() if w.n_rows is not None}
-        return Active(weights, conditions, max(n_rows, default=None), repeats)
+        most = max([0, *n_rows]) or None
+        return Active(weights, conditions, most, repeats, self._state())
 
 
 def conditioning_of(model: nn.Module) -> Conditioning:
@@ -234,20 +293,21 @@ def conditioned(model: nn.Module, **conditions: Any) -> Iterator[None]:
         ...     pipeline(texts)
     """
     conditioning = conditioning_of(model)
-    if conditioning.instances(conditions):
-        # The input is part of the condition, so the weights are made in each call.
-        with conditioning.kept_waiting(conditions):
-            yield
-    else:
-        with conditioning.applied(conditions, rows=None):
-            yield
+    given = {name: value for name, value in conditions.items() if value is not None}
+    if conditioning.enabled:
+        conditioning.check({**conditioning.waiting, **given})
+    # Every call makes its own weights: meanwhile adapters may be switched, trained or deleted.
+    with conditioning.kept_waiting(given):
+        yield
 
 
 def _is_list(value: Any, condition: Condition) -> bool:
-    """Whether indices were given as a list: then its length has to be that of the batch."""
-    if not isinstance(condition, Lookup):
-        return False
-    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0
+    """Whether values were given as a list: then its length has to be that of the batch."""
+    if isinstance(condition, Lookup):
+        return isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0
+    if isinstance(condition, Attributes) and isinstance(value, list | tuple):
+        return bool(value) and hasattr(value[0], "keys")
+    return getattr(value, "ndim", 0) == 2
 
 
 def _continued(active: Active, rows: int | None, repeats: bool) -> Active:

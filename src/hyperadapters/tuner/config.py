@@ -1,18 +1,25 @@
 """The configuration that users write and `adapter_config.json` stores."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from peft import PeftConfig
-from torch import nn
 
 from hyperadapters.adapters import Activation
-from hyperadapters.conditions import Condition, condition_from_dict
+from hyperadapters.conditions import (
+    Attributes,
+    Condition,
+    Instance,
+    Lookup,
+    Vector,
+    condition_from_dict,
+)
 from hyperadapters.encoders import Start
 from hyperadapters.encoders.combine import Combine
-from hyperadapters.errors import ConfigError, SiteError
+from hyperadapters.errors import ConfigError
 from hyperadapters.hypernetworks import (
     BiasSource,
     GroupSpec,
@@ -22,14 +29,16 @@ from hyperadapters.hypernetworks import (
 )
 from hyperadapters.tuner.card import write_usage
 from hyperadapters.tuner.groups import FormName, Group
+from hyperadapters.tuner.names import check_condition_name
 from hyperadapters.tuner.peft_type import PEFT_TYPE
+from hyperadapters.tuner.recorded import compare_sites
 
-# Names that Transformers or PEFT already use, or eat on the way (PEFT's Poly takes `task_ids`).
-RESERVED = frozenset(
-    {"input_ids", "attention_mask", "labels", "task_ids", "adapter_names", "position_ids"}
+# What the flat fields say of the one group, and `groups` of each.
+_OF_GROUPS = (
+    *("target_modules", "exclude_modules", "layers_to_transform", "form", "source", "gains", "r"),
+    *("lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern", "width"),
+    *("activation", "deviating_layers"),
 )
-# Conditions are names of submodules, so they cannot be called like an attribute of these.
-_KEPT_IN = nn.ModuleDict()
 _CHOICES = {
     "combine": Combine,
     "hypernetwork": HypernetworkKind,
@@ -139,11 +148,19 @@ class HyperAdapterConfig(PeftConfig):
         self._sites_are_given = False
         # The condition declarations are kept as plain dictionaries, sorted: PEFT writes them as
         # JSON with sorted keys, and their order decides which part of the vector is whose.
+        if not isinstance(self.conditions, Mapping):
+            raise ConfigError(
+                f"conditions must name what the model adapts to, as {{'annotator_ids': "
+                f"Lookup(819)}}, got {self.conditions!r}"
+            )
+        for name in self.conditions:
+            check_condition_name(name)
         self.conditions = {
-            name: dict(value) if isinstance(value, Mapping) else value.to_dict()
-            for name, value in sorted(self.conditions.items())
+            name: _declaration(name, value) for name, value in sorted(self.conditions.items())
         }
         if self.groups is not None:
+            if not isinstance(self.groups, list | tuple):
+                raise ConfigError(f"groups must be a list of Group, got {self.groups!r}")
             self.groups = [g.to_dict() if isinstance(g, Group) else dict(g) for g in self.groups]
         if isinstance(self.target_modules, list):
             self.target_modules = set(self.target_modules)
@@ -153,13 +170,6 @@ class HyperAdapterConfig(PeftConfig):
 
     def _check(self) -> None:
         _ = self.resolved_groups, self.declared
-        for name in self.conditions:
-            taken = name in RESERVED or name.startswith("decoder_") or hasattr(_KEPT_IN, name)
-            if taken or not name.isidentifier():
-                raise ConfigError(
-                    f"a condition cannot be called {name!r}: the name is used by PyTorch, "
-                    "Transformers or PEFT, or is not a Python identifier"
-                )
         self._check_numbers()
         for name, allowed in _CHOICES.items():
             value, choices = getattr(self, name), get_args(allowed)
@@ -169,14 +179,16 @@ class HyperAdapterConfig(PeftConfig):
 
     def _check_numbers(self) -> None:
         for name in ("lora_dropout", "condition_dropout", "hypernetwork_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise ConfigError(f"{name} must be in [0, 1), got {value!r}")
         for name in ("condition_width", "site_width", "hidden_width", "chunk_width", "n_basis"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("taste_rank", "condition_noise"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, got {getattr(self, name)}")
+            _whole(name, getattr(self, name), 1)
+        _whole("taste_rank", self.taste_rank, 0)
+        for name in ("condition_noise", "deviation_scale"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"{name} must be at least 0, got {value!r}")
         if self.hidden_width % 2:
             raise ConfigError(f"hidden_width must be even, got {self.hidden_width}")
         if self.hypernetwork == "basis" and self.n_basis < 2:
@@ -214,12 +226,9 @@ class HyperAdapterConfig(PeftConfig):
                     deviating_layers=self.deviating_layers,
                 )
             ]
-        given = (self.target_modules, self.exclude_modules or None, self.layers_to_transform)
-        if any(value is not None for value in given):
-            raise ConfigError(
-                "with `groups`, target_modules, exclude_modules and layers_to_transform belong "
-                "into each group"
-            )
+        defaults = {f.name: f.default for f in fields(self)}
+        if moved := [name for name in _OF_GROUPS if getattr(self, name) != defaults[name]]:
+            raise ConfigError(f"with `groups`, {', '.join(moved)} belong into each group")
         if not self.groups:
             raise ConfigError("groups is empty; name at least one group")
         return [Group.from_dict(data) for data in self.groups]
@@ -279,7 +288,7 @@ class HyperAdapterConfig(PeftConfig):
             for group in groups
         ]
         if self._sites_are_given and self.sites is not None:
-            _compare_sites(self.sites, found)
+            compare_sites(self.sites, found)
         self.sites = found
 
     @classmethod
@@ -309,16 +318,17 @@ class HyperAdapterConfig(PeftConfig):
         return data
 
 
-def _compare_sites(wanted: list[list[str]], found: list[list[str]]) -> None:
-    def shapes(groups: list[list[str]]) -> list[list[str]]:
-        # The same module may have another prefix: `bert.encoder...` and `encoder...`.
-        return [[".".join(site.split(".")[-3:]) for site in group] for group in groups]
+def _whole(name: str, value: Any, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ConfigError(f"{name} must be at least {least}, got {value!r}")
 
-    if shapes(wanted) == shapes(found):
-        return
-    missing = [s for group in wanted for s in group if s not in {s for g in found for s in g}]
-    surplus = [s for group in found for s in group if s not in {s for g in wanted for s in g}]
-    count = f"{sum(map(len, wanted))} sites, this model has {sum(map(len, found))}"
-    shown = f"; it misses {missing[0]}" if missing else ""
-    shown += f"; it has {surplus[0]}" if surplus else ""
-    raise SiteError(f"the adapter was made for {count}{shown}")
+
+def _declaration(name: Any, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not isinstance(value, Lookup | Attributes | Vector | Instance):
+        raise ConfigError(
+            f"condition {name!r}: got {value!r}, wanted Lookup(n), Attributes({{...}}), "
+            "Vector(width) or Instance()"
+        )
+    return value.to_dict()

@@ -19,6 +19,7 @@ from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.tuner import cache, checkpointing
 from hyperadapters.tuner.conditioning import ATTRIBUTE, Active, Conditioning
 from hyperadapters.tuner.instance import pooled
+from hyperadapters.tuner.names import check_keywords
 
 ENTRY_POINTS = ("forward", "generate")
 
@@ -73,6 +74,8 @@ def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[
         conditions = {name: kwargs.pop(name, None) for name in names}
         inputs = {**dict(zip(positions, args, strict=False)), **kwargs}
         if conditioning.enabled:
+            if not torch.compiler.is_compiling():
+                check_keywords(kwargs.keys() - set(positions), names)
             conditions |= _instances(self, conditioning, conditions, inputs, generating)
         with conditioning.applied(conditions, _batch_rows(inputs), repeats=generating):
             active = conditioning.active if conditioning.enabled else None
@@ -81,7 +84,7 @@ def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[
                 cache.check(inputs.get("past_key_values"), active)
             output = original(*args, **kwargs)
             if not torch.compiler.is_compiling():
-                cache.mark(output, active)
+                cache.mark(output, inputs, active)
             return output
 
     entry.__signature__ = _signature(function, names)  # pyright: ignore[reportAttributeAccessIssue]
@@ -99,17 +102,16 @@ def _instances(
     others_given = any(value is not None for value in conditions.values())
     if conditioning.active is not None and not others_given:
         return {}
-    missing = conditioning.instances(conditions)
+    missing = conditioning.instances({**conditioning.waiting, **conditions})
     past = inputs.get("past_key_values")
     if missing and cache.holds_states(past):
         # The prompt is in the cache, and with it what was made of it.
         before = cache.made_under(past)
         known = before.conditions.values() if isinstance(before, Active) else ()
         return {name: value for given in known for name, value in given.items() if name in missing}
-    return {
-        name: pooled(model, conditioning, condition, inputs, generating=generating)
-        for name, condition in missing.items()
-    }
+    if not missing:
+        return {}
+    return pooled(model, conditioning, missing, inputs, generating=generating)
 
 
 def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Signature:
@@ -123,12 +125,14 @@ def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Si
 
 def _batch_rows(inputs: Mapping[str, Any]) -> int | None:
     """Number of rows of the batch, read from the first tensor that says so."""
-    for name in ("input_ids", "inputs_embeds", "inputs", "decoder_input_ids"):
-        value = inputs.get(name)
-        if isinstance(value, Tensor):
-            return int(value.shape[0])
-    states = getattr(inputs.get("encoder_outputs"), "last_hidden_state", None)
-    return int(states.shape[0]) if isinstance(states, Tensor) else None
+    encoded = inputs.get("encoder_outputs")
+    states = encoded[0] if isinstance(encoded, tuple) and encoded else None
+    states = getattr(encoded, "last_hidden_state", states)
+    named = [inputs.get(name) for name in ("input_ids", "inputs_embeds", "inputs")]
+    # Pictures, sounds, and whatever else a model reads.
+    others = [v for v in inputs.values() if isinstance(v, Tensor) and v.ndim > 1]
+    tensors = [value for value in (*named, states, *others) if isinstance(value, Tensor)]
+    return int(tensors[0].shape[0]) if tensors and tensors[0].ndim else None
 
 
 def _refuse_packed(inputs: Mapping[str, Any], active: Active | None) -> None:

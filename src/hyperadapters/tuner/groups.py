@@ -78,6 +78,7 @@ class Group:
             if value not in choices and not (name == "stack" and value is None):
                 shown = ", ".join(repr(choice) for choice in choices)
                 raise ConfigError(f"{name} must be one of {shown}, got {value!r}")
+        _check_types(self)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be in [0, 1), got {self.dropout}")
         for size in (self.r, *(self.rank_pattern or {}).values()):
@@ -114,7 +115,11 @@ class Group:
         written = {f.name: f.default for f in fields(self)}
         data = {name: value for name, value in asdict(self).items() if value != written[name]}
         return {
-            name: sorted(value) if isinstance(value, set | frozenset) else value
+            name: sorted(value)
+            if isinstance(value, set | frozenset)
+            else list(value)
+            if isinstance(value, tuple | range)
+            else value
             for name, value in data.items()
         }
 
@@ -158,6 +163,20 @@ def matching(targets: Names, name: str) -> str | None:
         elif reader_of(target, name) is not None:
             return target
     return None
+
+
+def _check_types(group: Group) -> None:
+    sizes = {"r": group.r, "width": group.width}
+    sizes |= {f"rank_pattern[{k!r}]": v for k, v in (group.rank_pattern or {}).items()}
+    sizes |= {f"width_pattern[{k!r}]": v for k, v in (group.width_pattern or {}).items()}
+    for name, value in sizes.items():
+        if type(value) is not int:
+            raise ConfigError(f"{name} must be a whole number, got {value!r}")
+    numbers = {"lora_alpha": group.lora_alpha, "dropout": group.dropout, "scale": group.scale}
+    numbers |= {f"alpha_pattern[{k!r}]": v for k, v in (group.alpha_pattern or {}).items()}
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{name} must be a number, got {value!r}")
 
 
 def _by(pattern: Mapping[str, Any] | None, name: str, default: Any) -> Any:

@@ -1,7 +1,7 @@
 """The input itself as a condition: pooled states of the backbone, computed once per call."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,22 +43,26 @@ def states_width(model: nn.Module) -> int | None:
 def pooled(
     model: nn.Module,
     conditioning: Conditioning,
-    condition: Instance,
+    conditions: Mapping[str, Instance],
     inputs: Mapping[str, Any],
     *,
     generating: bool = False,
-) -> Float[Tensor, "rows width"]:
-    """The condition that the input itself is, from the backbone without adapters or dropout.
+) -> dict[str, Tensor]:
+    """The conditions that the input itself is, from one pass without adapters or dropout.
 
     Args:
         model: The Transformers model.
         conditioning: Its conditioning; adapters are off meanwhile.
-        condition: Which states, and how they are pooled.
+        conditions: Name → which states, and how they are pooled.
         inputs: Arguments of the call by name.
         generating: Whether the call is `generate`: then all of the input is the prompt.
 
+    Returns:
+        Name → pooled states, shape ``(rows, width)``.
+
     Raises:
-        ConditionError: There is no input to read, or no prompt before the labels.
+        ConditionError: There is no input to read, no prompt before the labels, or, in training, no
+            way to tell the prompt.
         ConfigError: The backbone has no such layer.
     """
     given: dict[str, Any] = {name: inputs[name] for name in _READ if inputs.get(name) is not None}
@@ -72,15 +76,20 @@ def pooled(
     first = given.get("input_ids", given.get("inputs_embeds"))
     assert isinstance(first, Tensor)  # noqa: S101 - for the type checker
     mask = given.get("attention_mask")
-    if mask is None or mask.ndim != 2:
+    if mask is not None and mask.ndim != 2:
+        raise ConditionError(
+            f"an Instance condition pools over a mask of shape (rows, positions), got "
+            f"{tuple(mask.shape)}"
+        )
+    if mask is None:
         mask = torch.ones(first.shape[:2], dtype=torch.long, device=first.device)
     if is_decoder(model) and "position_ids" not in given:
         # With padding on the left, a text must not depend on how much of it there is.
         given["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    states = _states(model, conditioning, condition, given)
     if is_decoder(model) and not generating:
-        mask = _prompt(mask, inputs.get("labels"))
-    return pool(states, mask, condition.pool)
+        mask = _prompt(mask, inputs.get("labels"), training=model.training)
+    layers = _states(model, conditioning, [c.layer for c in conditions.values()], given)
+    return {name: pool(layers[c.layer], mask, c.pool) for name, c in conditions.items()}
 
 
 def pool(
@@ -100,22 +109,26 @@ def pool(
 
 
 def _states(
-    model: nn.Module, conditioning: Conditioning, condition: Instance, given: dict[str, Any]
-) -> Tensor:
+    model: nn.Module, conditioning: Conditioning, layers: Sequence[int], given: dict[str, Any]
+) -> dict[int, Tensor]:
     reader: Any = reader_of(model)
+    whole = set(layers) == {-1}
     with torch.no_grad(), conditioning.held(None, enabled=False), _evaluating(reader):
-        whole = condition.layer == -1
         arguments = given if whole else {**given, "output_hidden_states": True}
         output = reader(**_accepted(reader, arguments), return_dict=True)
     if whole:
-        return output.last_hidden_state
+        return {-1: output.last_hidden_state}
     known = len(output.hidden_states)
-    if not -known <= condition.layer < known:
-        raise ConfigError(
-            f"an Instance condition reads layer {condition.layer}, but the backbone has states 0 "
-            f"(the embeddings) to {known - 1}"
-        )
-    return output.hidden_states[condition.layer]
+    for layer in layers:
+        if not -known <= layer < known:
+            raise ConfigError(
+                f"an Instance condition reads layer {layer}, but the backbone has states 0 (the "
+                f"embeddings) to {known - 1}"
+            )
+    return {
+        layer: output.last_hidden_state if layer == -1 else output.hidden_states[layer]
+        for layer in layers
+    }
 
 
 def _accepted(reader: nn.Module, given: dict[str, Any]) -> dict[str, Any]:
@@ -123,8 +136,14 @@ def _accepted(reader: nn.Module, given: dict[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in given.items() if n in parameters or n not in _READ}
 
 
-def _prompt(mask: Tensor, labels: Any) -> Tensor:
+def _prompt(mask: Tensor, labels: Any, *, training: bool) -> Tensor:
     if not isinstance(labels, Tensor) or labels.shape != mask.shape:
+        if training:
+            raise ConditionError(
+                "an Instance condition reads only the prompt, and in training only labels tell "
+                "where it ends; pass labels (label smoothing and own losses take them away from "
+                "the model), or the pooled states by the condition's own keyword"
+            )
         return mask
     # Later positions have read the answer, whatever their own label is.
     answered = ((labels != IGNORED) & mask.bool()).cumsum(dim=1)

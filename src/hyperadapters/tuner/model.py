@@ -61,9 +61,9 @@ class HyperAdapterModel(BaseTuner):
             except ValueError as error:
                 if isinstance(error, ConfigError | SiteError) or any(found):
                     raise
-                plan.check_complete([len(group) for group in found], model)
+                plan.check_complete(found, model)
                 raise
-            plan.check_complete([len(group) for group in found], model)
+            plan.check_complete(found, model)
             self._add_network(model, adapter_name, config)
         except Exception:
             # Another adapter may be added under this name, and must not find parts of this one.
@@ -138,8 +138,13 @@ class HyperAdapterModel(BaseTuner):
         ]
 
     def _install(self, model: nn.Module) -> None:
+        install(model, self.conditioning, sorted(self.declared))
+
+    @property
+    def declared(self) -> set[str]:
+        """Names of the conditions of all adapters."""
         configs: list[Any] = list(self.peft_config.values())
-        install(model, self.conditioning, sorted({n for c in configs for n in c.conditions}))
+        return {name for config in configs for name in config.conditions}
 
     def network(self, adapter_name: str) -> AdapterNetwork:
         """The network of an adapter.

@@ -1,14 +1,16 @@
 """Which modules of a backbone the groups of a configuration adapt."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers
+from peft.utils.other import get_pattern_key
 from torch import nn
 
+from hyperadapters.adapters import Placement
 from hyperadapters.errors import SiteError
 from hyperadapters.sites import Site
 from hyperadapters.tuner.config import HyperAdapterConfig
@@ -77,21 +79,64 @@ class Plan:
             for group, targets in zip(self.groups, self._targets, strict=True)
         )
 
-    def check_complete(self, found: Sequence[int], model: nn.Module) -> None:
-        """Refuse a group without sites.
+    def check_complete(self, placements: Sequence[Sequence[Placement]], model: nn.Module) -> None:
+        """Refuse whatever was written and matches nothing.
+
+        Args:
+            placements: Per group the sites that were found.
+            model: The backbone.
 
         Raises:
-            SiteError: A group matches nothing; names the modules that come near.
+            SiteError: A group, one of its targets, patterns or layers, or a module to save matches
+                nothing; names the modules that come near.
         """
-        for number, count in enumerate(found):
-            if not count:
-                raise SiteError(no_match(model, self.groups[number], self._targets[number]))
+        everything = [_public(name) for name, _ in model.named_modules() if name]
+        for group, targets, found in zip(self.groups, self._targets, placements, strict=True):
+            if not found:
+                raise SiteError(no_match(model, group, targets))
+            _check_group(group, [place.site for place in found], everything)
+        for entry in set(self.config.modules_to_save or ()) - {"classifier", "score"}:
+            if not any(name.endswith(entry) for name in everything):
+                raise SiteError(f"modules_to_save: {_unmatched(entry, everything)}")
 
     @staticmethod
     def _wanted(group: Group, name: str) -> bool:
         if _excluded(group, name) or group.stack not in (None, _stack(name)):
             return False
         return group.layers is None or Site(name, 1, 1).layer in group.layers
+
+
+def _written(entries: Names | None) -> list[str]:
+    """Entries of a list that a user wrote; an expression stands for whatever it matches."""
+    return [] if entries is None or isinstance(entries, str) else sorted(entries)
+
+
+def _check_group(group: Group, sites: Sequence[Site], everything: Sequence[str]) -> None:
+    for field in ("target_modules", "exclude_modules"):
+        for entry in _written(getattr(group, field)):
+            if not any(matching([entry], name) for name in everything):
+                raise SiteError(f"{field}: {_unmatched(entry, everything)}")
+    for field in ("rank_pattern", "alpha_pattern", "width_pattern"):
+        for key in getattr(group, field) or ():
+            if not any(get_pattern_key([key], site.name) == key for site in sites):
+                raise SiteError(f"{field}: {_unmatched(key, [site.name for site in sites])}")
+    _check_layers("layers_to_transform", group.layers, sites)
+    _check_layers("deviating_layers", group.deviating_layers, sites)
+
+
+def _check_layers(field: str, wanted: Iterable[int] | None, sites: Sequence[Site]) -> None:
+    there = {site.layer for site in sites if site.layer is not None}
+    if missing := sorted(set(wanted or ()) - there):
+        raise SiteError(
+            f"{field}: no adapted module is in layer {missing[0]}; adapted: {sorted(there)}"
+        )
+
+
+def _unmatched(entry: str, names: Sequence[str]) -> str:
+    endings = {name.rsplit(".", 1)[-1] for name in names}
+    near = difflib.get_close_matches(entry.rsplit(".", 1)[-1], endings, n=3, cutoff=0.4)
+    shown = ", ".join(near or sorted(endings)[:10])
+    return f"{entry!r} matches nothing; modules with near names: {shown}"
 
 
 def no_match(model: nn.Module, group: Group, targets: Names) -> str:
