@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from peft import get_peft_model_state_dict
+from safetensors.torch import load_file
 from torch.utils.data import Dataset
 from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, Trainer, TrainingArguments
 
@@ -68,19 +70,29 @@ def test_metrics_per_annotator(adapted, tmp_path):
 
 
 def test_load_best_model_at_end(adapted, tmp_path):
-    """With a learning rate that ruins what was learned, an earlier model is the best."""
     trainer = trainer_of(
         adapted(random=False),
         tmp_path,
         **{"max_steps": 40, "eval_strategy": "steps", "eval_steps": 10},
         **{"save_strategy": "steps", "save_steps": 10, "load_best_model_at_end": True},
-        **{"learning_rate": 3.0, "lr_scheduler_type": "constant", "save_total_limit": 4},
+        **{"metric_for_best_model": "earlier", "greater_is_better": True},
     )
+    # By this measure the model gets worse all the time, so that the first is the best.
+    measured = []
+    trainer.compute_metrics = lambda _: {"earlier": -len(measured_again(measured))}
     trainer.train()
-    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    assert len(losses) == 4 and np.argmin(losses) < 3
-    assert trainer.state.best_metric == pytest.approx(min(losses))
-    assert trainer.evaluate()["eval_loss"] == pytest.approx(min(losses), rel=1e-5)
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-10")
+    stored = load_file(tmp_path / "checkpoint-10" / "adapter_model.safetensors")
+    last = load_file(tmp_path / "checkpoint-40" / "adapter_model.safetensors")
+    found = get_peft_model_state_dict(trainer.model, save_embedding_layers=False)
+    assert set(found) == set(stored)
+    assert all(torch.equal(found[name], stored[name]) for name in stored)
+    assert not all(torch.equal(found[name], last[name]) for name in last)
+
+
+def measured_again(measured: list) -> list:
+    measured.append(True)
+    return measured
 
 
 def test_resume_from_checkpoint(adapted, tmp_path):
