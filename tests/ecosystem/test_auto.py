@@ -65,7 +65,7 @@ def test_the_folder_is_enough(saved, backbone, batch, family):
     loaded = PeftModel.from_pretrained(backbone(family), folder, **options)
     wanted = model(**batch(family), annotator_ids=IDS).logits
     got = loaded(**batch(family), annotator_ids=IDS).logits
-    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_push_to_hub(adapted, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+import transformers
 from peft import (
     LoraConfig,
     PeftConfig,
@@ -99,7 +100,17 @@ def test_peft_loads_it(zoo, adapted, loaded, tmp_path, family, head):
     assert torch.equal(zoo.outputs(model, batch, **ONE), wanted)
 
 
-@pytest.mark.parametrize(("family", "head"), [("BERT", "SEQ_CLS"), ("Llama", "CAUSAL_LM")])
+UPSTREAM = "Transformers 5.0 loads no stock LoRA into a BERT classifier either"
+LOADING = [
+    pytest.param(
+        *("BERT", "SEQ_CLS"),
+        marks=pytest.mark.skipif(transformers.__version__.startswith("5.0."), reason=UPSTREAM),
+    ),
+    ("Llama", "CAUSAL_LM"),
+]
+
+
+@pytest.mark.parametrize(("family", "head"), LOADING)
 @torch.no_grad()
 def test_transformers_loads_it_without_peft_around(zoo, adapted, tmp_path, family, head):
     model, batch = adapted(family, head)

@@ -20,6 +20,12 @@ from transformers import (
 
 from hyperadapters import HyperAdapterConfig, Lookup
 
+# Its name in newer Transformers.
+if not hasattr(PreTrainedModel, "activation_checkpointing_enable"):
+    for switch in ("enable", "disable"):
+        function = getattr(PreTrainedModel, f"gradient_checkpointing_{switch}")
+        setattr(PreTrainedModel, f"activation_checkpointing_{switch}", function)
+
 N_ANNOTATORS = 7
 PADDING = 1
 SIZES = {
