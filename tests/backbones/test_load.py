@@ -6,7 +6,7 @@ from transformers import BertModel
 from transformers.utils import logging
 
 from hyperadapters.backbones import load_backbone
-from hyperadapters.backbones.load import _built_in_folder
+from hyperadapters.backbones.load import built_in_folder
 from hyperadapters.backbones.pooled import masked_mean
 from hyperadapters.errors import ConfigError
 
@@ -38,7 +38,7 @@ def test_the_built_in_backbone_needs_no_network(monkeypatch):
 
 def test_vectors_are_those_of_the_sentence_encoder(minilm):
     inputs = encoded(minilm, TEXTS)
-    reference = BertModel.from_pretrained(_built_in_folder(), add_pooling_layer=False).eval()
+    reference = BertModel.from_pretrained(built_in_folder(), add_pooling_layer=False).eval()
     with torch.no_grad():
         states = reference(**inputs).last_hidden_state
         mask = inputs["attention_mask"].unsqueeze(-1).float()

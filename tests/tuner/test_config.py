@@ -38,7 +38,7 @@ def test_fields_out_of_range(changes, message):
 @pytest.mark.parametrize(
     ("field", "wanted"),
     [
-        ("hypernetwork", "one of 'mlp', 'basis', 'chunked', 'two-tower'"),
+        ("hypernetwork", "one of 'mlp', 'basis', 'chunked', 'two-tower', 'hyperdecoder'"),
         ("bias_source", "one of 'generated', 'per-condition', 'none'"),
     ],
 )

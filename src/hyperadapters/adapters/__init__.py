@@ -4,11 +4,21 @@ from hyperadapters.adapters.bottleneck import Activation, Bottleneck, Bottleneck
 from hyperadapters.adapters.directions import Directions
 from hyperadapters.adapters.head import HeadWeights, taste_logits
 from hyperadapters.adapters.lora import LoRA, LoRAWeights, apply_lora
+from hyperadapters.adapters.near_zero import near_zero_
 from hyperadapters.adapters.placement import AdapterForm, Placement, SiteWeights, silenced
 from hyperadapters.adapters.rows import add_per_row, project, scale_per_row
-from hyperadapters.adapters.weights import AdapterWeights, GroupWeights
+from hyperadapters.adapters.weights import (
+    OFF,
+    PENDING,
+    Absent,
+    AdapterWeights,
+    GroupWeights,
+)
 
 __all__ = [
+    "OFF",
+    "PENDING",
+    "Absent",
     "Activation",
     "AdapterForm",
     "AdapterWeights",
@@ -23,6 +33,7 @@ __all__ = [
     "SiteWeights",
     "add_per_row",
     "apply_lora",
+    "near_zero_",
     "project",
     "scale_per_row",
     "silenced",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from jaxtyping import Int
 from torch import Tensor
@@ -11,6 +12,17 @@ from hyperadapters.adapters.head import HeadWeights
 from hyperadapters.adapters.lora import LoRAWeights
 from hyperadapters.adapters.placement import SiteWeights
 from hyperadapters.adapters.rows import taken
+from hyperadapters.errors import ConditionError
+
+
+class Absent(Enum):
+    """Why a group has no weights at the moment."""
+
+    OFF = "works in another pass"
+    PENDING = "is written when the encoder has read the input"
+
+
+OFF, PENDING = Absent.OFF, Absent.PENDING
 
 
 @dataclass(frozen=True)
@@ -44,20 +56,35 @@ class AdapterWeights:
     """What one network generated for one call.
 
     Attributes:
-        groups: Weights per group, in the order of the groups.
+        groups: Weights per group, in the order of the groups, or why there are none.
         head: What the classification head receives.
         head_rows: For every row the position of its condition in `head`; `None` as in a group.
         n_rows: Number of rows these weights were made for; `None` when they serve any number.
     """
 
-    groups: Sequence[GroupWeights]
+    groups: Sequence[GroupWeights | Absent]
     head: HeadWeights = HeadWeights()  # noqa: RUF009 - a NamedTuple does not change
     head_rows: Int[Tensor, " rows"] | None = None
     n_rows: int | None = None
 
-    def at(self, group: int, site: int) -> SiteWeights:
-        """The weights of one site of one group, one set per row (or a single one for all rows)."""
-        return self.groups[group].at(site)
+    def at(self, group: int, site: int) -> SiteWeights | None:
+        """The weights of one site of one group, one set per row (or a single one for all rows).
+
+        Returns:
+            `None` where the group is off.
+
+        Raises:
+            ConditionError: The weights are written only when the encoder has read the input.
+        """
+        of_group = self.groups[group]
+        if isinstance(of_group, GroupWeights):
+            return of_group.at(site)
+        if of_group is PENDING:
+            raise ConditionError(
+                "these weights are written from what the encoder makes of the input, and in this "
+                "call no encoder has run; call the whole model, or hand it encoder_outputs"
+            )
+        return None
 
     def head_per_row(self) -> HeadWeights:
         """What the head receives, one line per row (or a single line for all rows)."""

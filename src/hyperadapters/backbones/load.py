@@ -1,6 +1,8 @@
 """Loading a frozen backbone with a fresh head, and its tokenizer."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,32 +46,45 @@ def load_backbone(name: str, n_labels: int, head_dropout: float | None = None) -
     Raises:
         ConfigError: The backbone cannot be found or read; says why.
     """
-    source = str(_built_in_folder()) if name == BUILT_IN else name
-    shown, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    # The report that a new head is new would be printed for every run.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    source = str(built_in_folder()) if name == BUILT_IN else name
     try:
-        config = AutoConfig.from_pretrained(source, num_labels=n_labels)
-        if head_dropout is not None:
-            config.classifier_dropout = head_dropout
-        loader = MeanPooledClassifier if name == BUILT_IN else AutoModelForSequenceClassification
-        model: Any = loader.from_pretrained(source, config=config)
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        with quietly():
+            config = AutoConfig.from_pretrained(source, num_labels=n_labels)
+            if head_dropout is not None:
+                config.classifier_dropout = head_dropout
+            built_in = name == BUILT_IN
+            loader = MeanPooledClassifier if built_in else AutoModelForSequenceClassification
+            model: Any = loader.from_pretrained(source, config=config)
+            tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"the backbone {name!r} cannot be loaded: {reason}") from error
-    finally:
-        logging.set_verbosity(shown)
-        if bar:
-            logging.enable_progress_bar()
     # What adapter_config.json should name, rather than a folder of this machine.
     model.config._name_or_path = name
     model.name_or_path = name
     return Backbone(name, model, tokenizer)
 
 
-def _built_in_folder() -> Path:
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the report that new weights are new, which would be printed for every run."""
+    shown, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(shown)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def built_in_folder() -> Path:
+    """Where the built-in encoder lies.
+
+    Raises:
+        ConfigError: Its package is not installed.
+    """
     spec = importlib.util.find_spec(PACKAGE)
     locations = list(spec.submodule_search_locations or []) if spec else []
     if not locations:

@@ -1,8 +1,8 @@
 """What the model adapts to: declarations of conditions, and names ↔ indices."""
 
 from hyperadapters.conditions.attributes import Attributes
-from hyperadapters.conditions.fields import POPULATION, UnknownPolicy
-from hyperadapters.conditions.instance import Instance, Pool
+from hyperadapters.conditions.fields import POPULATION, Reading, UnknownPolicy
+from hyperadapters.conditions.instance import Instance, InstanceSource, Pool
 from hyperadapters.conditions.lookup import Lookup
 from hyperadapters.conditions.mixture import mixture
 from hyperadapters.conditions.specs import Condition, condition_from_dict
@@ -14,8 +14,10 @@ __all__ = [
     "Attributes",
     "Condition",
     "Instance",
+    "InstanceSource",
     "Lookup",
     "Pool",
+    "Reading",
     "UnknownPolicy",
     "Vector",
     "Vocabulary",

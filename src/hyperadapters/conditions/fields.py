@@ -15,6 +15,15 @@ UnknownPolicy = Literal["population", "error", "base"]
 ``"base"`` lets the row run through the backbone without any adapter.
 """
 
+Reading = Literal["normalised", "plain", "none"]
+"""What reads a vector before the hypernetwork does.
+
+``"normalised"``: a norm, a linear map, GELU, a linear map. ``"plain"``: a linear map, ReLU, a
+linear map, all as wide as the vector, with PyTorch's start, as Ivison & Peters 2022. ``"none"``:
+nothing, the vector is taken as it is. The last two are for the published hypernetworks, to which a
+vector of zero is not the population.
+"""
+
 
 def whole_number(what: str, value: Any) -> int:
     """The value as a plain `int`, so that it can be written as JSON.
@@ -62,3 +71,17 @@ def check_unknown(kind: str, value: Any) -> None:
         raise ConfigError(
             f"{kind}'s unknown must be 'population', 'error' or 'base', got {value!r}"
         )
+
+
+def check_reading(kind: str, value: Any, encoded: int | None, hidden: int | None) -> None:
+    """Refuse what is not a `Reading`, and widths that it does not have.
+
+    Raises:
+        ConfigError: The value is none of the readings, or a width is given that has no meaning.
+    """
+    if value not in get_args(Reading):
+        raise ConfigError(
+            f"{kind}'s reading must be 'normalised', 'plain' or 'none', got {value!r}"
+        )
+    if value == "none" and (encoded or hidden):
+        raise ConfigError(f"{kind} with reading='none' has no encoded_width and no hidden_width")

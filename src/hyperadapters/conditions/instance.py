@@ -3,10 +3,17 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from hyperadapters.conditions.fields import UnknownPolicy, optional_positive, whole_number
+from hyperadapters.conditions.fields import (
+    Reading,
+    UnknownPolicy,
+    check_reading,
+    optional_positive,
+    whole_number,
+)
 from hyperadapters.errors import ConfigError
 
 Pool = Literal["mean", "first", "last", "max"]
+InstanceSource = Literal["backbone", "first-pass", "encoder"]
 
 
 @dataclass(frozen=True)
@@ -19,15 +26,24 @@ class Instance:
         pool: How the states of a row become one vector: their mean, their maximum, or the state of
             the first or the last token.
         layer: Which hidden states: 0 are the embeddings, -1 the output of the last layer.
+        source: Whose states. ``"backbone"``: those of a pass without adapters and without gradient.
+            ``"first-pass"``: those of a first pass that is trained too, with the adapters that do
+            not depend on it (see `Group.first_pass`); the second pass is adapted by what was read.
+            ``"encoder"``: what the encoder gives in this very call, adapted and trained as it is;
+            for groups of the decoder, which cost no further pass (Ivison & Peters 2022,
+            https://arxiv.org/abs/2203.08304). The last two read the last layer.
         encoded_width: Width of what a small network makes of it; ``None`` takes the
             configuration's `condition_width`.
         hidden_width: Width of the small network's hidden layer; ``None`` takes that of its output.
+        reading: What the small network is, see `Reading`.
     """
 
     pool: Pool = "mean"
     layer: int = -1
     encoded_width: int | None = None
     hidden_width: int | None = None
+    source: InstanceSource = "backbone"
+    reading: Reading = "normalised"
 
     def __post_init__(self) -> None:
         if self.pool not in get_args(Pool):
@@ -38,6 +54,16 @@ class Instance:
         for field in ("encoded_width", "hidden_width"):
             value = optional_positive("Instance", field, getattr(self, field))
             object.__setattr__(self, field, value)
+        check_reading("Instance", self.reading, self.encoded_width, self.hidden_width)
+        if self.source not in get_args(InstanceSource):
+            raise ConfigError(
+                "Instance's source must be 'backbone', 'first-pass' or 'encoder', got "
+                f"{self.source!r}"
+            )
+        if self.source != "backbone" and self.layer != -1:
+            raise ConfigError(
+                f"Instance with source={self.source!r} reads the last layer, got layer={self.layer}"
+            )
 
     @property
     def unknown(self) -> UnknownPolicy:

@@ -4,6 +4,7 @@ from hyperadapters.encoders.attributes import AttributesEncoder
 from hyperadapters.encoders.base import ConditionEncoder
 from hyperadapters.encoders.build import build_encoder
 from hyperadapters.encoders.lookup import LookupEncoder
+from hyperadapters.encoders.plain import PlainEncoder
 from hyperadapters.encoders.prepare import prepare
 from hyperadapters.encoders.start import Start, zero_dims
 from hyperadapters.encoders.vector import VectorEncoder
@@ -12,6 +13,7 @@ __all__ = [
     "AttributesEncoder",
     "ConditionEncoder",
     "LookupEncoder",
+    "PlainEncoder",
     "Start",
     "VectorEncoder",
     "build_encoder",

@@ -4,6 +4,7 @@ from hyperadapters.conditions import Attributes, Condition, Lookup, Vector
 from hyperadapters.encoders.attributes import AttributesEncoder
 from hyperadapters.encoders.base import ConditionEncoder
 from hyperadapters.encoders.lookup import LookupEncoder
+from hyperadapters.encoders.plain import PlainEncoder
 from hyperadapters.encoders.start import Start
 from hyperadapters.encoders.vector import VectorEncoder
 from hyperadapters.errors import ConfigError
@@ -49,8 +50,19 @@ def build_encoder(
     if isinstance(condition, Attributes):
         width = condition.width or default_width
         return AttributesEncoder(condition.sizes, width, start=start, parts=parts, name=name)
+    in_width = (
+        condition.width if isinstance(condition, Vector) else checked_width(name, instance_width)
+    )
+    if condition.reading != "normalised":
+        if centred:
+            raise ConfigError(
+                f"{name}: reading={condition.reading!r} is for hypernetwork='hyperdecoder' or "
+                "'two-tower'; others start from a vector of zero"
+            )
+        plain = None if condition.reading == "none" else condition.encoded_width or in_width
+        return PlainEncoder(in_width, plain, hidden_width=condition.hidden_width)
     return VectorEncoder(
-        condition.width if isinstance(condition, Vector) else checked_width(name, instance_width),
+        in_width,
         condition.encoded_width or default_width,
         hidden_width=condition.hidden_width,
         start=start,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hyperadapters.errors import ConfigError
 
-Start = Literal["zero-change", "lora", "hyperfan-in"]
+Start = Literal["zero-change", "lora", "hyperfan-in", "near-zero"]
 
 VECTOR_STD = 0.02
 """Standard deviation of the positions that start away from zero.

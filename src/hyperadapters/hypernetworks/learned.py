@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperadapters.adapters import Placement, SiteWeights
+from hyperadapters.adapters import Placement, SiteWeights, near_zero_
 from hyperadapters.encoders import Start
 from hyperadapters.hypernetworks.base import Hypernetwork
 
@@ -16,8 +16,9 @@ class LearnedAdapter(Hypernetwork):
 
     Args:
         placements: Sites and forms, in their fixed order.
-        start: ``"lora"`` starts as Hu et al. 2021 do (B is zero); otherwise every tensor gets a
-            gradient at the first step, see `hyperadapters.adapters.Directions`.
+        start: ``"lora"`` starts as Hu et al. 2021 do (B is zero), ``"near-zero"`` as Ivison &
+            Peters 2022; otherwise every tensor gets a gradient at the first step, see
+            `hyperadapters.adapters.Directions`.
         gains: Whether the directions have gains, some of which start at zero.
     """
 
@@ -37,8 +38,7 @@ class LearnedAdapter(Hypernetwork):
     def reset_parameters(self) -> None:
         """Start again from no change."""
         for place, tensors in zip(self.placements, self._tensors(), strict=True):
-            directions = place.directions(gains=self.gains) if self.start != "lora" else None
-            place.form.start(tensors, directions)
+            start_(place, tensors, self.start, gains=self.gains)
 
     def forward(self, z: Float[Tensor, "n width"]) -> list[SiteWeights]:
         """The same weights for every condition, leading axis 1."""
@@ -49,3 +49,14 @@ class LearnedAdapter(Hypernetwork):
 
     def _tensors(self) -> list[list[Tensor]]:
         return [[*site.values()] for site in self.sites if isinstance(site, nn.ParameterDict)]
+
+
+def start_(
+    place: Placement, tensors: Sequence[Tensor], start: Start, *, gains: bool = False
+) -> None:
+    """Fill the tensors of one site (in place) as a start says, see `LearnedAdapter`."""
+    if start == "near-zero":
+        near_zero_(tensors)
+    else:
+        directions = place.directions(gains=gains) if start != "lora" else None
+        place.form.start(tensors, directions)

@@ -7,7 +7,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from hyperadapters.adapters import AdapterWeights, GroupWeights, HeadWeights, silenced
+from hyperadapters.adapters import (
+    OFF,
+    PENDING,
+    Absent,
+    AdapterWeights,
+    GroupWeights,
+    HeadWeights,
+    silenced,
+)
 from hyperadapters.conditions import Attributes, Lookup
 from hyperadapters.encoders import (
     ConditionEncoder,
@@ -19,7 +27,7 @@ from hyperadapters.encoders.combine import Combiner, zero_parts
 from hyperadapters.errors import ConditionError
 from hyperadapters.hypernetworks.head import HeadGenerator
 from hyperadapters.hypernetworks.sources import GroupSource
-from hyperadapters.hypernetworks.spec import NetworkSpec
+from hyperadapters.hypernetworks.spec import GroupSpec, NetworkSpec
 
 
 class AdapterNetwork(nn.Module):
@@ -33,25 +41,15 @@ class AdapterNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         self.encoders = nn.ModuleDict()
-        for name in spec.encoded:
-            self.encoders[name] = build_encoder(
-                name,
-                spec.conditions[name],
-                default_width=spec.condition_width,
-                start=spec.start,
-                parts=zero_parts(spec.combine),
-                centred=spec.centred,
-                instance_width=spec.instance_width,
-            )
         self.combiners = nn.ModuleDict()
+        self._add_encoders()
         self.sources = nn.ModuleList()
-        for group in spec.groups:
-            names = group.conditions if group.source == "generated" else ()
-            combiner = self._combiner(names)
+        for number, group in enumerate(spec.groups):
+            combiner = self._combiner(_read_by(group), self._owner(number))
             self.sources.append(GroupSource(spec, group, combiner.width, combiner.live))
         self.head: HeadGenerator | None = None
         if spec.generates_head:
-            combiner = self._combiner(tuple(spec.conditions))
+            combiner = self._combiner(tuple(spec.conditions), self._owner("head"))
             self.head = HeadGenerator(
                 combiner.width,
                 spec.head_width,
@@ -106,41 +104,89 @@ class AdapterNetwork(nn.Module):
             raise ConditionError(f"conditions differ in length: {lengths}")
         return {name: v.expand(longest, *v.shape[1:]) for name, v in values.items()}
 
-    def forward(self, conditions: Mapping[str, Tensor]) -> AdapterWeights:
+    def forward(
+        self,
+        conditions: Mapping[str, Tensor],
+        *,
+        pending: Collection[str] = (),
+        first_pass: bool = False,
+        before: AdapterWeights | None = None,
+    ) -> AdapterWeights:
         """Weights for every row.
 
         Args:
             conditions: What `prepare` returned.
+            pending: Names of conditions that are known only later: what depends on them is
+                `PENDING`.
+            first_pass: Whether these are the weights of a first pass, in which groups of the first
+                pass work and what is pending does not.
+            before: What was generated when less was known; it is kept as it is.
 
         Raises:
             ConditionError: A declared condition is missing, or lengths differ.
         """
         if self.spec.needs_conditions:
-            self._check(conditions)
+            self._check(conditions, pending)
         n_rows = next((v.shape[0] for v in conditions.values()), 1)
         encoded = _Encoded(self, conditions)
         known = self._known(conditions)
-        groups = []
-        for group, source in zip(self.spec.groups, self.sources, strict=True):
-            names = group.conditions if group.adapts else ()
-            values, rows = encoded.distinct(names)
-            z = encoded.combined(group.conditions if group.source == "generated" else ())
-            weights = source(z, values)
-            if known is not None:
-                per_row = GroupWeights(weights, rows)
-                weights = [silenced(per_row.at(site), known) for site in range(len(weights))]
-                rows = None
-            groups.append(GroupWeights(weights, rows))
-        head, head_rows = self._head(encoded, known)
+        groups: list[GroupWeights | Absent] = []
+        for number, group in enumerate(self.spec.groups):
+            if group.first_pass and not first_pass:
+                groups.append(OFF)
+            elif self.spec.later(group) & set(pending):
+                groups.append(OFF if first_pass else PENDING)
+            elif before is not None and isinstance(before.groups[number], GroupWeights):
+                groups.append(before.groups[number])
+            else:
+                groups.append(self._group(number, encoded, known))
+        head, head_rows = HeadWeights(), None
+        if not set(pending) & self.spec.stages.keys():
+            head, head_rows = self._head(encoded, known)
         # A single condition for the whole batch, however long: no row has one of its own.
         return AdapterWeights(groups, head, head_rows, n_rows if n_rows > 1 else None)
 
-    def _combiner(self, names: Sequence[str]) -> Combiner:
-        key = "+".join(names)
+    def _group(
+        self, number: int, encoded: "_Encoded", known: Bool[Tensor, " rows"] | None
+    ) -> GroupWeights:
+        group = self.spec.groups[number]
+        values, rows = encoded.distinct(group.conditions if group.adapts else ())
+        z = encoded.combined(_read_by(group), self._owner(number))
+        weights = self.sources[number](z, values)
+        if known is None:
+            return GroupWeights(weights, rows)
+        per_row = GroupWeights(weights, rows)
+        return GroupWeights([silenced(per_row.at(site), known) for site in range(len(weights))])
+
+    def _owner(self, owner: int | str) -> str:
+        """What the names of an owner's encoders end in; nothing where they are shared."""
+        return "" if self.spec.share_encoders else f"_{owner}"
+
+    def _add_encoders(self) -> None:
+        spec = self.spec
+        used = {self._owner(n): _read_by(group) for n, group in enumerate(spec.groups)}
+        if spec.share_encoders:
+            used = {"": tuple(spec.encoded)}
+        elif spec.generates_head:
+            used[self._owner("head")] = tuple(spec.conditions)
+        for owner, names in used.items():
+            for name in names:
+                self.encoders[name + owner] = build_encoder(
+                    name,
+                    spec.conditions[name],
+                    default_width=spec.condition_width,
+                    start=spec.start,
+                    parts=zero_parts(spec.combine),
+                    centred=spec.centred,
+                    instance_width=spec.instance_width,
+                )
+
+    def _combiner(self, names: Sequence[str], owner: str = "") -> Combiner:
+        key = "+".join(names) + owner
         if not names:
             return Combiner({}, "concat", self.spec.start)
         if key not in self.combiners:
-            widths = {name: int(self.encoders[name].width) for name in names}  # pyright: ignore
+            widths = {name: int(self.encoders[name + owner].width) for name in names}  # pyright: ignore
             self.combiners[key] = Combiner(widths, self.spec.combine, self.spec.start)
         found = self.combiners[key]
         assert isinstance(found, Combiner)  # noqa: S101 - for the type checker
@@ -153,7 +199,9 @@ class AdapterNetwork(nn.Module):
             return HeadWeights(), None
         names = tuple(self.spec.conditions)
         values, rows = encoded.distinct(names)
-        head = HeadWeights() if self.head is None else self.head(encoded.combined(names))
+        head = HeadWeights()
+        if self.head is not None:
+            head = self.head(encoded.combined(names, self._owner("head")))
         for name in self.biases:
             stored = self.biases[name](values[name])
             head = head._replace(bias=stored if head.bias is None else head.bias + stored)
@@ -171,12 +219,12 @@ class AdapterNetwork(nn.Module):
                 known = of_condition if known is None else known & of_condition
         return known
 
-    def _check(self, conditions: Mapping[str, Tensor]) -> None:
-        names = list(self.spec.conditions)
+    def _check(self, conditions: Mapping[str, Tensor], pending: Collection[str]) -> None:
+        names = [name for name in self.spec.conditions if name not in pending]
         if missing := [name for name in names if name not in conditions]:
             raise ConditionError(f"missing condition {', '.join(missing)}")
         lengths = {name: conditions[name].shape[0] for name in names}
-        if len(set(lengths.values())) != 1:
+        if len(set(lengths.values())) > 1:
             raise ConditionError(f"conditions differ in length: {lengths}")
 
 
@@ -187,7 +235,7 @@ class _Encoded:
         self._network = network
         self._conditions = conditions
         self._distinct: dict[tuple[str, ...], tuple[dict[str, Tensor], Tensor | None]] = {}
-        self._combined: dict[tuple[str, ...], Tensor] = {}
+        self._combined: dict[tuple[tuple[str, ...], str], Tensor] = {}
 
     def distinct(
         self, names: Sequence[str]
@@ -199,20 +247,25 @@ class _Encoded:
             self._distinct[key] = _distinct(values)
         return self._distinct[key]
 
-    def combined(self, names: Sequence[str]) -> Float[Tensor, "n width"]:
-        """Vectors of these combinations; noisy, and some of them absent, in training."""
-        key = tuple(names)
+    def combined(self, names: Sequence[str], owner: str = "") -> Float[Tensor, "n width"]:
+        """Vectors of these combinations; noisy, and some of them absent, in training.
+
+        Args:
+            names: Names of the conditions.
+            owner: Whose encoders, see `NetworkSpec.share_encoders`.
+        """
+        key = tuple(names), owner
         if key not in self._combined:
-            self._combined[key] = self._combine(key)
+            self._combined[key] = self._combine(*key)
         return self._combined[key]
 
-    def _combine(self, names: tuple[str, ...]) -> Tensor:
+    def _combine(self, names: tuple[str, ...], owner: str) -> Tensor:
         network, spec = self._network, self._network.spec
         if not names:
             return next(network.parameters()).new_zeros(1, 0)
         # The order of the specification, not that of the call, fixes what stands where.
         values, _ = self.distinct(names)
-        encoders = [_encoder(network, name) for name in names]
+        encoders = [_encoder(network, name + owner) for name in names]
         vectors = [e(values[name]) for e, name in zip(encoders, names, strict=True)]
         known = [e.known(values[name]) for e, name in zip(encoders, names, strict=True)]
         somebody = torch.stack(known).any(dim=0).unsqueeze(1)
@@ -224,7 +277,7 @@ class _Encoded:
                 torch.where(kept, vector, encoder.population())
                 for vector, encoder in zip(vectors, encoders, strict=True)
             ]
-        z = network._combiner(names)(vectors)
+        z = network._combiner(names, owner)(vectors)
         if network.training and spec.condition_noise:
             # Nobody in particular has no vector that could be noisy.
             z = z + spec.condition_noise * torch.randn_like(z) * somebody
@@ -252,13 +305,16 @@ def _encoder(network: AdapterNetwork, name: str) -> ConditionEncoder:
 
 
 def _known_values(network: AdapterNetwork, name: str, value: Tensor) -> Tensor:
-    if name in network.encoders:
-        return _encoder(network, name).known(value)
     if isinstance(network.spec.conditions[name], Attributes):
         return (value >= 0).any(dim=1)
     if value.is_floating_point():
         return ~value.isnan().all(dim=1)
     return value >= 0
+
+
+def _read_by(group: GroupSpec) -> tuple[str, ...]:
+    """Names of the conditions whose vectors a group is generated from."""
+    return group.conditions if group.source == "generated" else ()
 
 
 def build_network(spec: NetworkSpec) -> AdapterNetwork:

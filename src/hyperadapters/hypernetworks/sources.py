@@ -11,6 +11,7 @@ from hyperadapters.conditions import Lookup
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.hypernetworks.base import Hypernetwork
 from hyperadapters.hypernetworks.centred import CentredHypernetwork
+from hyperadapters.hypernetworks.hyperdecoder import HyperdecoderHypernetwork
 from hyperadapters.hypernetworks.learned import LearnedAdapter
 from hyperadapters.hypernetworks.spec import GroupSpec, NetworkSpec
 from hyperadapters.hypernetworks.stored import StoredAdapters
@@ -118,6 +119,10 @@ def _build_source(
             site_width=spec.site_width,
             hidden_width=spec.hidden_width,
             dropout=spec.hypernetwork_dropout,
+        )
+    if spec.hypernetwork == "hyperdecoder":
+        return HyperdecoderHypernetwork(
+            placements, width, site_width=spec.site_width, hidden_width=spec.hidden_width
         )
     return CentredHypernetwork(
         placements,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hyperadapters.adapters import Placement
-from hyperadapters.conditions import Condition, Lookup
+from hyperadapters.conditions import Condition, Instance, Lookup
 from hyperadapters.encoders import Start
 from hyperadapters.encoders.combine import Combine
 from hyperadapters.errors import ConfigError
@@ -13,7 +13,10 @@ from hyperadapters.hypernetworks.heads import HeadKind
 
 Source = Literal["generated", "learned", "per-condition"]
 BiasSource = Literal["generated", "per-condition", "none"]
-HypernetworkKind = Literal["mlp", "basis", "chunked", "two-tower"]
+HypernetworkKind = Literal["mlp", "basis", "chunked", "two-tower", "hyperdecoder"]
+
+# Hypernetworks to which a vector of zero is not the population.
+PUBLISHED = ("two-tower", "hyperdecoder")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class GroupSpec:
         gains: Whether each condition has a learned factor on each direction.
         deviating_layers: Numbers of the layers whose sites deviate from the shared adapter, of
             generated weights; all by default.
+        first_pass: Whether the group works in the first of two passes alone, in which an `Instance`
+            reads the input.
     """
 
     placements: Sequence[Placement]
@@ -35,6 +40,7 @@ class GroupSpec:
     conditions: tuple[str, ...] = ()
     gains: bool = False
     deviating_layers: Sequence[int] | None = None
+    first_pass: bool = False
 
     @property
     def adapts(self) -> bool:
@@ -67,7 +73,8 @@ class NetworkSpec:
         groups: The groups of sites.
         combine: How the vectors of several conditions become one.
         hypernetwork: What generates: one head per weight shape (``"mlp"``), heads of a few basis
-            tensors (``"basis"``) or of chunks (``"chunked"``), or the published ``"two-tower"``.
+            tensors (``"basis"``) or of chunks (``"chunked"``), or the published ``"two-tower"`` and
+            ``"hyperdecoder"``.
         start: How it starts, see `CentredHypernetwork`.
         bias_source: Where the logit bias comes from: generated from the vector, one stored bias
             per condition, or none.
@@ -87,6 +94,8 @@ class NetworkSpec:
         head_width: Width of what the head's last layer reads (for the taste).
         n_labels: Number of logits (for the bias).
         instance_width: Width of the backbone's states (for `Instance` conditions).
+        share_encoders: Whether all groups read one vector of a condition, or each has an encoder of
+            its own.
     """
 
     conditions: Mapping[str, Condition]
@@ -111,16 +120,19 @@ class NetworkSpec:
     head_width: int | None = None
     n_labels: int | None = None
     instance_width: int | None = None
+    share_encoders: bool = True
 
     @property
     def head_kind(self) -> HeadKind:
         """Kind of the heads of a centred hypernetwork."""
-        return "mlp" if self.hypernetwork == "two-tower" else self.hypernetwork
+        if self.hypernetwork in PUBLISHED:
+            return "mlp"
+        return self.hypernetwork  # pyright: ignore[reportReturnType]
 
     @property
     def centred(self) -> bool:
         """Whether the vector zero stands for the population."""
-        return self.hypernetwork != "two-tower"
+        return self.hypernetwork not in PUBLISHED
 
     @property
     def generates_head(self) -> bool:
@@ -163,16 +175,45 @@ class NetworkSpec:
             raise ConfigError("bias_source='per-condition' needs a Lookup among the conditions")
         if self.shift and not self.head_width:
             raise ConfigError("shift=True needs a classification head")
+        if self.start == "near-zero" and self.hypernetwork != "hyperdecoder":
+            raise ConfigError("start='near-zero' belongs to hypernetwork='hyperdecoder'")
         for group in self.groups:
-            if unknown := sorted(set(group.conditions) - set(self.conditions)):
-                raise ConfigError(
-                    f"a group adapts to {', '.join(unknown)}; declared: "
-                    + ", ".join(self.conditions)
-                )
-            if group.adapts and not group.conditions:
-                raise ConfigError("a group adapts to no condition at all")
-            if group.source == "per-condition" or group.gains:
-                self.lookup_of(group)
+            self._check_group(group)
+
+    def _check_group(self, group: GroupSpec) -> None:
+        if unknown := sorted(set(group.conditions) - set(self.conditions)):
+            raise ConfigError(
+                f"a group adapts to {', '.join(unknown)}; declared: " + ", ".join(self.conditions)
+            )
+        if group.first_pass:
+            self._check_first_pass(group)
+        if group.adapts and not group.conditions:
+            raise ConfigError("a group adapts to no condition at all")
+        if group.source == "per-condition" or group.gains:
+            self.lookup_of(group)
+
+    def later(self, group: GroupSpec) -> set[str]:
+        """Names of a group's conditions that are known only when a part of the model has run."""
+        if not group.adapts:
+            return set()
+        return {name for name in group.conditions if name in self.stages}
+
+    @property
+    def stages(self) -> dict[str, str]:
+        """Conditions that are read in the course of a call → whose states they are."""
+        found = [(n, c) for n, c in self.conditions.items() if isinstance(c, Instance)]
+        return {name: c.source for name, c in found if c.source != "backbone"}
+
+    def _check_first_pass(self, group: GroupSpec) -> None:
+        if "first-pass" not in self.stages.values():
+            raise ConfigError(
+                "a group with first_pass=True needs a condition Instance(source='first-pass')"
+            )
+        if found := sorted(self.later(group)):
+            raise ConfigError(
+                f"a group with first_pass=True cannot adapt to {', '.join(found)}, which is read "
+                "afterwards"
+            )
 
     def lookup_of(self, group: GroupSpec) -> str:
         """Name of the one `Lookup` among the conditions of a group.

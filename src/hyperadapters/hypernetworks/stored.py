@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hyperadapters.adapters import Placement, SiteWeights
 from hyperadapters.conditions import POPULATION
 from hyperadapters.encoders import Start
+from hyperadapters.hypernetworks.learned import start_
 
 
 class StoredAdapters(nn.Module):
@@ -45,9 +46,8 @@ class StoredAdapters(nn.Module):
     def reset_parameters(self) -> None:
         """Start again from no change."""
         for place, stored in zip(self.placements, self._tensors(), strict=True):
-            directions = place.directions(gains=self.gains) if self.start != "lora" else None
             first = [tensor[0].detach().clone() for tensor in stored]
-            place.form.start(first, directions)
+            start_(place, first, self.start, gains=self.gains)
             for tensor, value in zip(stored, first, strict=True):
                 tensor.data.copy_(value.unsqueeze(0).expand_as(tensor))
 

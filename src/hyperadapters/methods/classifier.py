@@ -1,6 +1,5 @@
 """A backbone with a hyperadapter that gives label probabilities for (text, annotator) rows."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -25,6 +24,7 @@ from hyperadapters.methods.states import TextStates
 from hyperadapters.methods.table import Method
 from hyperadapters.tuner import HyperAdapterConfig, adapter_network, register
 from hyperadapters.tuner.conditioning import conditioning_of
+from hyperadapters.tuner.upstream import upstream_warnings_ignored
 
 CONDITION = "annotator_ids"
 """Keyword under which the model takes the annotators' indices."""
@@ -86,7 +86,7 @@ class AnnotatorClassifier:
         torch.manual_seed(seed)
         loaded = load_backbone(backbone, len(labels), settings.head_dropout)
         config = _config(method, settings, loaded.model, len(vocabulary))
-        with _upstream_warnings_ignored():
+        with upstream_warnings_ignored():
             model = get_peft_model(loaded.model, config)
         return cls(method, settings, loaded, model, labels, vocabulary)
 
@@ -107,7 +107,7 @@ class AnnotatorClassifier:
         """
         register()
         loaded = load_backbone(backbone, len(labels))
-        with _upstream_warnings_ignored():
+        with upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
         model.eval()
         known = adapter_network(model).spec.conditions[CONDITION]
@@ -221,14 +221,6 @@ class AnnotatorClassifier:
             logits = self.logits(examples, batch)
             out[batch.rows] = logits.double().softmax(dim=-1).cpu().numpy()
         return out
-
-
-@contextmanager
-def _upstream_warnings_ignored() -> Iterator[None]:
-    """PEFT 0.21 reads an attribute whose name Transformers 5 has deprecated."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
-        yield
 
 
 def _config(

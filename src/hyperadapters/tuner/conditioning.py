@@ -1,7 +1,7 @@
 """Which weights are applied at the moment, and for how long."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperadapters.adapters import AdapterWeights
-from hyperadapters.conditions import Attributes, Condition, Instance, Lookup
+from hyperadapters.conditions import Attributes, Condition, Instance, InstanceSource, Lookup
 from hyperadapters.errors import ConditionError
 from hyperadapters.tuner.names import check_known
 
@@ -31,6 +31,8 @@ class Active:
         n_rows: Number of rows that have conditions of their own; `None` when any number will do.
         repeats: Whether rows may be repeated, as `generate` does for beams.
         state: What else the weights depend on: which model, which adapters, how far trained.
+        pending: Names of the conditions that are known only when a part of the model has run.
+        first_pass: Whether this is the first pass over the input, in which it is read.
     """
 
     weights: Mapping[str, AdapterWeights]
@@ -38,6 +40,8 @@ class Active:
     n_rows: int | None
     repeats: bool = False
     state: tuple[Any, ...] = ()
+    pending: frozenset[str] = frozenset()
+    first_pass: bool = False
 
     def same_conditions(self, other: "Active") -> bool:
         """Whether the same adapters, in the same state, work under equal conditions."""
@@ -46,10 +50,18 @@ class Active:
         if self.state != other.state or self.conditions.keys() != other.conditions.keys():
             return False
         return all(
-            given.keys() == other.conditions[name].keys()
-            and all(torch.equal(given[key], other.conditions[name][key]) for key in given)
+            self._equal(given, other.conditions[name], self.pending | other.pending)
             for name, given in self.conditions.items()
         )
+
+    @staticmethod
+    def _equal(
+        given: Mapping[str, Tensor], theirs: Mapping[str, Tensor], pending: frozenset[str]
+    ) -> bool:
+        names = (given.keys() | theirs.keys()) - pending
+        if not names <= given.keys() & theirs.keys():
+            return False
+        return all(torch.equal(given[name], theirs[name]) for name in names)
 
 
 class Conditioning:
@@ -66,6 +78,9 @@ class Conditioning:
         # Conditions of a block, for the calls inside.
         self.waiting: dict[str, Any] = {}
         self._standing: Active | None = None
+        # What is done to pooled inputs before they are encoded. For experiments in which a row is
+        # adapted to something else than its own input.
+        self.control: Callable[[Tensor], Tensor] | None = None
         # The thread that is in the middle of a call. (A dictionary, to be set in one step.)
         self._thread: dict[str, int] = {}
         self._text_of_row: Tensor | None = None
@@ -110,19 +125,31 @@ class Conditioning:
             sum(parameter._version for network in networks for parameter in network.parameters()),
         )
 
-    def instances(self, given: Mapping[str, Any]) -> dict[str, Instance]:
-        """Declared `Instance` conditions that were not given, of the active adapters."""
+    def instances(self, given: Mapping[str, Any], *sources: InstanceSource) -> dict[str, Instance]:
+        """Declared `Instance` conditions that were not given, of the active adapters.
+
+        Args:
+            given: What was given.
+            *sources: Only those that read these states; by default all.
+        """
         specs = [self.tuner.network(adapter).spec for adapter in self.tuner.active_adapters]
         return {
             name: condition
             for spec in specs
             for name, condition in spec.conditions.items()
-            if isinstance(condition, Instance) and given.get(name) is None
+            if isinstance(condition, Instance)
+            and given.get(name) is None
+            and (not sources or condition.source in sources)
         }
 
     @contextmanager
     def applied(
-        self, conditions: Mapping[str, Any], rows: int | None, *, repeats: bool = False
+        self,
+        conditions: Mapping[str, Any],
+        rows: int | None,
+        *,
+        repeats: bool = False,
+        first_pass: bool = False,
     ) -> Iterator[None]:
         """Apply the weights of these conditions until the end of the block.
 
@@ -132,6 +159,7 @@ class Conditioning:
             conditions: Keyword → value, or values with one entry per row; `None` is missing.
             rows: Number of rows of the batch, where it is known.
             repeats: Whether the rows may be repeated inside.
+            first_pass: Whether the input is read first: `complete` begins the second pass.
 
         Raises:
             ConditionError: A condition is missing or does not fit the batch.
@@ -145,7 +173,9 @@ class Conditioning:
             if not given and previous is not None:
                 self.active = _continued(previous, rows, repeats)
             else:
-                self.active = self.generate({**self.waiting, **given}, rows, repeats=repeats)
+                self.active = self.generate(
+                    {**self.waiting, **given}, rows, repeats=repeats, first_pass=first_pass
+                )
             try:
                 yield
             except BaseException:
@@ -234,19 +264,51 @@ class Conditioning:
         finally:
             self._text_of_row = previous
 
+    def complete(self, values: Mapping[str, Tensor]) -> None:
+        """Write the weights that have waited for these conditions; a first pass is over by then.
+
+        Args:
+            values: Name of the condition → its value for every row.
+
+        Raises:
+            ConditionError: Conditions do not fit together.
+        """
+        before = self.active
+        assert before is not None  # noqa: S101 - somebody is waiting
+        if self.control is not None:
+            values = {name: self.control(value) for name, value in values.items()}
+        given: dict[str, Any] = {k: v for c in before.conditions.values() for k, v in c.items()}
+        after = self.generate({**given, **values}, None, repeats=before.repeats, before=before)
+        self.active = replace(after, state=before.state)
+
     def generate(
-        self, given: Mapping[str, Any], rows: int | None, *, repeats: bool = False
+        self,
+        given: Mapping[str, Any],
+        rows: int | None,
+        *,
+        repeats: bool = False,
+        first_pass: bool = False,
+        before: Active | None = None,
     ) -> Active:
         """The weights for these conditions, of every active adapter.
+
+        Args:
+            given: Keyword → value.
+            rows: Number of rows of the batch, where it is known.
+            repeats: Whether the rows may be repeated.
+            first_pass: Whether these are the weights of a first pass.
+            before: What was written when less was known.
 
         Raises:
             ConditionError: A condition is missing or does not fit the batch.
         """
         rows = rows if self._text_of_row is None else int(self._text_of_row.shape[0])
+        pending = frozenset(self.instances(given, "first-pass", "encoder"))
         weights, conditions = {}, {}
         for adapter in self.tuner.active_adapters:
             network = self.tuner.network(adapter)
-            prepared = network.prepare(given, next(network.parameters()).device)
+            device = next(network.parameters()).device
+            prepared = network.prepare(given, device, later=pending)
             for name, value in prepared.items():
                 if rows is not None and value.shape[0] not in (1, rows):
                     raise ConditionError(
@@ -259,10 +321,15 @@ class Conditioning:
                         f"{name}: got 1 value for a batch of {rows} rows, wanted one per row"
                     )
             conditions[adapter] = prepared
-            weights[adapter] = network(prepared)
+            weights[adapter] = network(
+                prepared,
+                pending=pending,
+                first_pass=first_pass,
+                before=before.weights[adapter] if before is not None else None,
+            )
         n_rows = {w.n_rows for w in weights.values() if w.n_rows is not None}
         most = max([0, *n_rows]) or None
-        return Active(weights, conditions, most, repeats, self._state())
+        return Active(weights, conditions, most, repeats, self._state(), pending, first_pass)
 
 
 def conditioning_of(model: nn.Module) -> Conditioning:

@@ -79,12 +79,14 @@ class HyperAdapterConfig(PeftConfig):
             ``"gate"``.
         hypernetwork: ``"mlp"`` (one head per weight shape), ``"basis"`` (coefficients of `n_basis`
             learned tensors), ``"chunked"`` (one head for all chunks of `chunk_width`, for wide
-            backbones) or ``"two-tower"`` (as published by Ignatev et al. 2025).
+            backbones), ``"two-tower"`` (as published by Ignatev et al. 2025) or ``"hyperdecoder"``
+            (as published by Ivison & Peters 2022).
         n_basis: Number of basis tensors per weight shape.
         chunk_width: Length of a chunk.
         start: ``"zero-change"``: nothing is changed at first, and every tensor gets a gradient at
             the first step. ``"lora"``: nothing is changed; B, vectors and heads are zero.
-            ``"hyperfan-in"``: as Chang et al. 2020; the deviations are not zero.
+            ``"hyperfan-in"``: as Chang et al. 2020; the deviations are not zero. ``"near-zero"``:
+            as Ivison & Peters 2022, with ``hypernetwork="hyperdecoder"``.
         bias_source: ``"generated"`` logit bias, one stored bias ``"per-condition"``, ``"none"``.
             Bias, shift and taste need a classification head; elsewhere they are left out.
         shift: Whether to generate a shift of the classification head's input.
@@ -99,6 +101,8 @@ class HyperAdapterConfig(PeftConfig):
             adapter; all adapted layers by default.
         condition_dropout: Probability in training that a row is answered from the population.
         condition_noise: Standard deviation of the noise on condition vectors in training.
+        share_encoders: Whether all groups read one vector of a condition, or each group has an
+            encoder of its own.
         sites: What was adapted, per group; filled in by `get_peft_model`, checked on loading.
 
     Raises:
@@ -139,6 +143,7 @@ class HyperAdapterConfig(PeftConfig):
     deviating_layers: list[int] | None = None
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
+    share_encoders: bool = True
     sites: list[list[str]] | None = None
 
     def __post_init__(self) -> None:
@@ -275,6 +280,7 @@ class HyperAdapterConfig(PeftConfig):
             head_width=head_width if has_head else None,
             n_labels=n_labels if has_head else None,
             instance_width=instance_width,
+            share_encoders=self.share_encoders,
         )
 
     def record_sites(self, groups: list[GroupSpec]) -> None:

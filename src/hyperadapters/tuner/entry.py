@@ -9,19 +9,22 @@ generate the weights once, and run the original. The signature names the conditi
 import functools
 import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hyperadapters.conditions import Instance
 from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.tuner import cache, checkpointing
 from hyperadapters.tuner.conditioning import ATTRIBUTE, Active, Conditioning
-from hyperadapters.tuner.instance import pooled
+from hyperadapters.tuner.instance import first_pass, pooled, read_outputs
 from hyperadapters.tuner.names import check_keywords
 
 ENTRY_POINTS = ("forward", "generate")
+PAST = "past_key_values"
 
 # Instance attribute with the entry points that the instance had of its own, such as those that
 # Accelerate puts there for a model that is spread over devices.
@@ -77,14 +80,16 @@ def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[
             if not torch.compiler.is_compiling():
                 check_keywords(kwargs.keys() - set(positions), names)
             conditions |= _instances(self, conditioning, conditions, inputs, generating)
-        with conditioning.applied(conditions, _batch_rows(inputs), repeats=generating):
-            active = conditioning.active if conditioning.enabled else None
-            _refuse_packed(inputs, active)
-            if not torch.compiler.is_compiling():
-                cache.check(inputs.get("past_key_values"), active)
-            output = original(*args, **kwargs)
-            if not torch.compiler.is_compiling():
-                cache.mark(output, inputs, active)
+        first = _read_first(conditioning, conditions, inputs)
+        with conditioning.applied(
+            conditions, _batch_rows(inputs), repeats=generating, first_pass=bool(first)
+        ):
+            if first:
+                conditioning.complete(first_pass(self, first, inputs, generating=generating))
+            _refuse_packed(inputs, conditioning.active if conditioning.enabled else None)
+            with _cached(conditioning, inputs) as seen:
+                output = original(*args, **kwargs)
+                seen.append(output)
             return output
 
     entry.__signature__ = _signature(function, names)  # pyright: ignore[reportAttributeAccessIssue]
@@ -102,16 +107,65 @@ def _instances(
     others_given = any(value is not None for value in conditions.values())
     if conditioning.active is not None and not others_given:
         return {}
-    missing = conditioning.instances({**conditioning.waiting, **conditions})
+    found: dict[str, Any] = {}
+    if inputs.get("encoder_outputs") is not None:
+        # What the encoder would be run for is there already.
+        read = conditioning.instances({**conditioning.waiting, **conditions}, "encoder")
+        found = read_outputs(read, inputs)
+    missing = conditioning.instances({**conditioning.waiting, **conditions}, "backbone")
     past = inputs.get("past_key_values")
     if missing and cache.holds_states(past):
         # The prompt is in the cache, and with it what was made of it.
         before = cache.made_under(past)
         known = before.conditions.values() if isinstance(before, Active) else ()
-        return {name: value for given in known for name, value in given.items() if name in missing}
+        kept = {name: value for given in known for name, value in given.items() if name in missing}
+        return found | kept
     if not missing:
+        return found
+    return found | pooled(model, conditioning, missing, inputs, generating=generating)
+
+
+def _read_first(
+    conditioning: Conditioning, conditions: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> dict[str, Instance]:
+    """The conditions for which the input is read in a pass of its own, if there are any."""
+    others_given = any(value is not None for value in conditions.values())
+    inside = conditioning.active is not None and not others_given
+    if not conditioning.enabled or inside or inputs.get("encoder_outputs") is not None:
         return {}
-    return pooled(model, conditioning, missing, inputs, generating=generating)
+    return conditioning.instances({**conditioning.waiting, **conditions}, "first-pass")
+
+
+@contextmanager
+def _cached(conditioning: Conditioning, inputs: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """Check the cache that a call is given, and mark those that it gives back."""
+    if torch.compiler.is_compiling():
+        yield []
+        return
+    before, past = conditioning.active if conditioning.enabled else None, inputs.get(PAST)
+    waiting = before is not None and bool(before.pending)
+    if not waiting:
+        cache.check(past, before)
+    outputs: list[Any] = []
+    yield outputs
+    # The encoder may have completed the conditions meanwhile.
+    after = conditioning.active if conditioning.enabled else None
+    if waiting:
+        _check_complete(after, conditioning)
+        cache.check(past, after)
+    for output in outputs:
+        cache.mark(output, inputs, after)
+
+
+def _check_complete(active: Active | None, conditioning: Conditioning) -> None:
+    if active is None:
+        return
+    # A first pass may be left out where the encoder's output was handed over.
+    if missing := active.pending & conditioning.instances({}, "encoder").keys():
+        raise ConditionError(
+            f"{', '.join(sorted(missing))} is what the encoder makes of the input, and in "
+            "this call the encoder has not run"
+        )
 
 
 def _signature(function: Callable[..., Any], names: Sequence[str]) -> inspect.Signature:

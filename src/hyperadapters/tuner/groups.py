@@ -47,6 +47,8 @@ class Group:
         gains: Whether each condition has a learned factor on each direction (rank or unit).
         deviating_layers: Numbers of the layers in which generated weights deviate from the shared
             adapter; all adapted layers by default.
+        first_pass: Whether the group works only in the first of two passes, in which an
+            `Instance(source="first-pass")` reads the input.
 
     Raises:
         ConfigError: A field is out of range.
@@ -71,6 +73,7 @@ class Group:
     conditions: Sequence[str] | None = None
     gains: bool = False
     deviating_layers: Sequence[int] | None = None
+    first_pass: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in (("form", FormName), ("source", Source), ("stack", Stack)):

@@ -1,4 +1,8 @@
-"""The input itself as a condition: pooled states of the backbone, computed once per call."""
+"""The input itself as a condition: pooled states of the backbone, computed once per call.
+
+They are those of a pass without adapters (`pooled`), of a first pass with adapters and gradient
+(`first_pass`), or of the encoder in the call itself (`EncoderReader`).
+"""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,6 +69,89 @@ def pooled(
             way to tell the prompt.
         ConfigError: The backbone has no such layer.
     """
+    given, mask = _readable(model, inputs, generating=generating)
+    wanted = [c.layer for c in conditions.values()]
+    with torch.no_grad(), conditioning.held(None, enabled=False), _evaluating(reader_of(model)):
+        layers = _states(model, wanted, given)
+    return {name: pool(layers[c.layer], mask, c.pool) for name, c in conditions.items()}
+
+
+def first_pass(
+    model: nn.Module,
+    conditions: Mapping[str, Instance],
+    inputs: Mapping[str, Any],
+    *,
+    generating: bool = False,
+) -> dict[str, Tensor]:
+    """The conditions that are read in a first pass, with the adapters that are in force.
+
+    Arguments, result and errors are those of `pooled`.
+    """
+    given, mask = _readable(model, inputs, generating=generating)
+    states = _states(model, [-1], given)[-1]
+    return {name: pool(states, mask, c.pool) for name, c in conditions.items()}
+
+
+def read_outputs(
+    conditions: Mapping[str, Instance], inputs: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The conditions that an encoder has read already, whose output is handed over.
+
+    Args:
+        conditions: Name → how its states are pooled.
+        inputs: Arguments of the call by name, `encoder_outputs` among them.
+    """
+    encoded = inputs["encoder_outputs"]
+    states = getattr(encoded, "last_hidden_state", None)
+    states = encoded[0] if states is None else states
+    mask = _rows_mask(states, inputs.get("attention_mask"))
+    return {name: pool(states, mask, c.pool) for name, c in conditions.items()}
+
+
+class EncoderReader:
+    """A hook on the encoder of one model: what it gives completes the weights of the decoder.
+
+    Args:
+        model: The Transformers model.
+        conditioning: Its conditioning.
+
+    Raises:
+        ConfigError: The model has no encoder beside a decoder.
+    """
+
+    def __init__(self, model: nn.Module, conditioning: Conditioning) -> None:
+        if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+            raise ConfigError(
+                "Instance(source='encoder') reads the encoder for the decoder, and "
+                f"{type(model).__name__} has no decoder; use source='first-pass' or 'backbone'"
+            )
+        self.conditioning = conditioning
+        self._handle = reader_of(model).register_forward_hook(self.read, with_kwargs=True)
+
+    def remove(self) -> None:
+        """Take the hook off."""
+        self._handle.remove()
+
+    def read(
+        self, encoder: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        """Complete what is pending; a first pass is not the one that counts."""
+        conditioning = self.conditioning
+        active = conditioning.active
+        if not conditioning.is_active or active is None or active.first_pass:
+            return
+        wanted = {n: c for n, c in conditioning.instances({}).items() if n in active.pending}
+        if not wanted:
+            return
+        names = inspect.signature(encoder.forward).parameters
+        given = {**dict(zip(names, args, strict=False)), **kwargs, "encoder_outputs": output}
+        conditioning.complete(read_outputs(wanted, given))
+
+
+def _readable(
+    model: nn.Module, inputs: Mapping[str, Any], *, generating: bool
+) -> tuple[dict[str, Any], Tensor]:
+    """What the reading part of the model is called with, and where it may be looked at."""
     given: dict[str, Any] = {name: inputs[name] for name in _READ if inputs.get(name) is not None}
     if generating and "input_ids" not in given and isinstance(inputs.get("inputs"), Tensor):
         given["input_ids"] = inputs["inputs"]
@@ -75,21 +162,24 @@ def pooled(
         )
     first = given.get("input_ids", given.get("inputs_embeds"))
     assert isinstance(first, Tensor)  # noqa: S101 - for the type checker
-    mask = given.get("attention_mask")
-    if mask is not None and mask.ndim != 2:
-        raise ConditionError(
-            f"an Instance condition pools over a mask of shape (rows, positions), got "
-            f"{tuple(mask.shape)}"
-        )
-    if mask is None:
-        mask = torch.ones(first.shape[:2], dtype=torch.long, device=first.device)
+    mask = _rows_mask(first, given.get("attention_mask"))
     if is_decoder(model) and "position_ids" not in given:
         # With padding on the left, a text must not depend on how much of it there is.
         given["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
     if is_decoder(model) and not generating:
         mask = _prompt(mask, inputs.get("labels"), training=model.training)
-    layers = _states(model, conditioning, [c.layer for c in conditions.values()], given)
-    return {name: pool(layers[c.layer], mask, c.pool) for name, c in conditions.items()}
+    return given, mask
+
+
+def _rows_mask(states: Tensor, mask: Any) -> Tensor:
+    if mask is None:
+        return torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+    if mask.ndim != 2:
+        raise ConditionError(
+            f"an Instance condition pools over a mask of shape (rows, positions), got "
+            f"{tuple(mask.shape)}"
+        )
+    return mask
 
 
 def pool(
@@ -108,14 +198,11 @@ def pool(
     return states[torch.arange(states.shape[0], device=states.device), chosen]
 
 
-def _states(
-    model: nn.Module, conditioning: Conditioning, layers: Sequence[int], given: dict[str, Any]
-) -> dict[int, Tensor]:
+def _states(model: nn.Module, layers: Sequence[int], given: dict[str, Any]) -> dict[int, Tensor]:
     reader: Any = reader_of(model)
     whole = set(layers) == {-1}
-    with torch.no_grad(), conditioning.held(None, enabled=False), _evaluating(reader):
-        arguments = given if whole else {**given, "output_hidden_states": True}
-        output = reader(**_accepted(reader, arguments), return_dict=True)
+    arguments = given if whole else {**given, "output_hidden_states": True}
+    output = reader(**_accepted(reader, arguments), return_dict=True)
     if whole:
         return {-1: output.last_hidden_state}
     known = len(output.hidden_states)

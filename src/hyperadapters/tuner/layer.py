@@ -27,9 +27,11 @@ class Part:
     form: LoRA | Bottleneck
     dropout: float = 0.0
 
-    def correction(self, x: Tensor, weights: AdapterWeights, training: bool) -> Tensor:
-        """What is added for the input `x`, shape ``(rows, ..., out_width)``."""
+    def correction(self, x: Tensor, weights: AdapterWeights, training: bool) -> Tensor | None:
+        """What is added for the input `x`, shape ``(rows, ..., out_width)``; `None` for nothing."""
         of_site = weights.at(self.group, self.site)
+        if of_site is None:
+            return None
         x = nn.functional.dropout(x.to(of_site[0].dtype), self.dropout, training)
         return self.form.apply(x, of_site)  # pyright: ignore[reportArgumentType]
 
@@ -72,7 +74,9 @@ class HyperAdapterLinear(nn.Module, BaseTunerLayer):
             return result
         for adapter, weights in self.conditioning.weights.items():
             for part in self.hyperadapter_parts.get(adapter, ()):
-                result = result + part.correction(x, weights, self.training).to(result.dtype)
+                correction = part.correction(x, weights, self.training)
+                if correction is not None:
+                    result = result + correction.to(result.dtype)
         return result
 
 

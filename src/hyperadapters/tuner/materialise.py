@@ -96,6 +96,11 @@ def materialise(
     for number, group in enumerate(network.spec.groups):
         for position, place in enumerate(group.placements):
             of_site = weights.at(number, position)
+            if of_site is None:
+                raise ConfigError(
+                    f"{place.site.name} has an adapter for a first pass alone, and a merged model "
+                    "has one pass"
+                )
             if not isinstance(place.form, LoRA) or not isinstance(of_site, LoRAWeights):
                 raise ConfigError(
                     f"{place.site.name} has a bottleneck, which is not linear: no LoRA and no "

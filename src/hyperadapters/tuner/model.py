@@ -14,7 +14,7 @@ from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.entry import install, uninstall
 from hyperadapters.tuner.head import HeadHooks, find_head, head_layers, save_head
 from hyperadapters.tuner.injection import Injection
-from hyperadapters.tuner.instance import states_width
+from hyperadapters.tuner.instance import EncoderReader, states_width
 from hyperadapters.tuner.layer import HyperAdapterLinear
 from hyperadapters.tuner.materialise import check_mergeable, materialise_all, merge
 from hyperadapters.tuner.plan import Plan
@@ -51,6 +51,7 @@ class HyperAdapterModel(BaseTuner):
             self.hyperadapter_spans = nn.ModuleDict()
             self._injection = Injection(model, self.conditioning, self.hyperadapter_spans)
             self._head: HeadHooks | None = None
+            self._encoder_reader: EncoderReader | None = None
         config: Any = self.peft_config[adapter_name]
         save_head(model, config)
         plan = self._plan = Plan(config, model)
@@ -98,6 +99,7 @@ class HyperAdapterModel(BaseTuner):
 
     def _add_network(self, model: nn.Module, adapter_name: str, config: Any) -> None:
         groups = self._group_specs(adapter_name, config)
+        self._plan.check_stages(groups)
         config.record_sites(groups)
         head = find_head(model, config.task_type)
         layers = head_layers(model.get_submodule(head)) if head else []
@@ -131,6 +133,7 @@ class HyperAdapterModel(BaseTuner):
                 conditions=names if group.conditions is None else tuple(sorted(group.conditions)),
                 gains=group.gains,
                 deviating_layers=group.deviating_layers,
+                first_pass=group.first_pass,
             )
             for group, placements in zip(
                 self._plan.groups, self._injection.placements[adapter_name], strict=True
@@ -139,6 +142,13 @@ class HyperAdapterModel(BaseTuner):
 
     def _install(self, model: nn.Module) -> None:
         install(model, self.conditioning, sorted(self.declared))
+        specs = [self.network(name).spec for name in self.hyperadapter_network]
+        reads = any("encoder" in spec.stages.values() for spec in specs)
+        if reads and self._encoder_reader is None:
+            self._encoder_reader = EncoderReader(model, self.conditioning)
+        elif self._encoder_reader is not None and not reads:
+            self._encoder_reader.remove()
+            self._encoder_reader = None
 
     @property
     def declared(self) -> set[str]:
@@ -277,6 +287,8 @@ class HyperAdapterModel(BaseTuner):
     def _unload_and_optionally_merge(self, merge: bool = True, *args: Any, **kwargs: Any) -> Any:
         uninstall(self.model)
         self._injection.remove_spans()
+        if self._encoder_reader is not None:
+            self._encoder_reader.remove()
         if self._head is not None:
             self._head.remove(self.model)
         return super()._unload_and_optionally_merge(False, *args, **kwargs)

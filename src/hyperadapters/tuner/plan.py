@@ -11,7 +11,9 @@ from peft.utils.other import get_pattern_key
 from torch import nn
 
 from hyperadapters.adapters import Placement
+from hyperadapters.conditions import Instance
 from hyperadapters.errors import SiteError
+from hyperadapters.hypernetworks import GroupSpec
 from hyperadapters.sites import Site
 from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.groups import Group, Names, matching, reader_of
@@ -98,6 +100,28 @@ class Plan:
         for entry in set(self.config.modules_to_save or ()) - {"classifier", "score"}:
             if not any(name.endswith(entry) for name in everything):
                 raise SiteError(f"modules_to_save: {_unmatched(entry, everything)}")
+
+    def check_stages(self, groups: Sequence[GroupSpec]) -> None:
+        """Refuse weights that would be needed before they can be written.
+
+        Raises:
+            SiteError: A group outside of the decoder adapts to what the encoder gives.
+        """
+        declared = self.config.declared
+        encoded = {
+            name
+            for name, condition in declared.items()
+            if isinstance(condition, Instance) and condition.source == "encoder"
+        }
+        for group in groups:
+            found = encoded & set(group.conditions) if group.adapts else set()
+            early = [p.site.name for p in group.placements if _stack(p.site.name) != "decoder"]
+            if found and early:
+                raise SiteError(
+                    f"{early[0]} cannot adapt to {', '.join(sorted(found))}, which is what the "
+                    "encoder gives when it has run; give the group stack='decoder', or name the "
+                    "conditions of the others"
+                )
 
     @staticmethod
     def _wanted(group: Group, name: str) -> bool:

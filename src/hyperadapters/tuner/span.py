@@ -87,7 +87,8 @@ class Span(nn.Module, BaseTunerLayer):
         for adapter, weights in self.conditioning.weights.items():
             for part in self.hyperadapter_parts.get(adapter, ()):
                 correction = part.correction(states, weights, module.training)
-                result = result + correction.to(result.dtype)
+                if correction is not None:
+                    result = result + correction.to(result.dtype)
         return (result, *output[1:]) if isinstance(output, tuple) else result
 
     def _applying(self) -> bool:

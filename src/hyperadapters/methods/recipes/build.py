@@ -1,0 +1,145 @@
+"""From a recipe's settings to a PEFT configuration for one backbone."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from peft import get_peft_model
+from torch import nn
+
+from hyperadapters.backbones import Seq2SeqBackbone
+from hyperadapters.conditions import Condition, Instance, Lookup
+from hyperadapters.errors import ConfigError
+from hyperadapters.methods.recipes.settings import TaskSettings
+from hyperadapters.methods.recipes.table import find_recipe
+from hyperadapters.tuner import Group, HyperAdapterConfig, adapter_network
+from hyperadapters.tuner.instance import states_width
+from hyperadapters.tuner.upstream import upstream_warnings_ignored
+
+TASKS = "tasks"
+"""Keyword under which a model takes the indices of the rows' tasks."""
+
+READ_FIRST, ENCODED = "read_first", "encoded"
+"""Names of the conditions that are the input itself; nobody passes them."""
+
+STACKS = ("encoder", "decoder")
+MATCHED_TO = "hyperdecoder"
+
+
+def is_full(settings: TaskSettings) -> bool:
+    """Whether the backbone itself is trained.
+
+    Raises:
+        ConfigError: Only one half of it is to be.
+    """
+    full = [getattr(settings, stack) == "full" for stack in STACKS]
+    if any(full) and not all(full):
+        raise ConfigError("encoder and decoder are both trained in full, or neither is")
+    return all(full)
+
+
+def build_config(
+    settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int
+) -> HyperAdapterConfig:
+    """The configuration of a recipe.
+
+    Args:
+        settings: What adapts what; a width of 0 is resolved, see `Recipe.defaults`.
+        backbone: The encoder–decoder.
+        n_tasks: Number of tasks.
+
+    Raises:
+        ConfigError: The modes or sizes do not go together.
+    """
+    if not settings.encoder_width or not settings.decoder_width:
+        settings = _matched(settings, backbone, n_tasks)
+    return _config(settings, backbone, n_tasks)
+
+
+def _config(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> HyperAdapterConfig:
+    groups: list[Group] = []
+    for stack in STACKS:
+        groups += _groups(settings, stack)
+    if not groups:
+        raise ConfigError("neither encoder nor decoder is adapted: nothing would be trained")
+    published = settings.hypernetwork == "hyperdecoder"
+    options: dict[str, Any] = {"condition_width": settings.condition_width}
+    if published:
+        # A task's vector stands where the pooled input would stand.
+        options = {"condition_width": states_width(backbone.model)}
+    return HyperAdapterConfig(
+        task_type="SEQ_2_SEQ_LM",
+        conditions=_conditions(settings, groups, n_tasks),
+        groups=groups,
+        hypernetwork=settings.hypernetwork,  # pyright: ignore[reportArgumentType]
+        start=settings.start,  # pyright: ignore[reportArgumentType]
+        hidden_width=settings.hidden_width,
+        site_width=settings.site_width,
+        n_basis=settings.n_basis,
+        share_encoders=not settings.separate_encoders,
+        modules_to_save=list(backbone.new_modules) or None,
+        **options,
+    )
+
+
+def _groups(settings: TaskSettings, stack: Any) -> list[Group]:
+    mode = getattr(settings, stack)
+    if mode == "none":
+        return []
+    form, width = getattr(settings, f"{stack}_form"), getattr(settings, f"{stack}_width")
+    shared: dict[str, Any] = {"form": form, "stack": stack, "dropout": settings.dropout}
+    if form == "lora":
+        targets = "all-linear" if settings.lora_targets == "all" else None
+        # What is multiplied by alpha / r does not depend on r.
+        shared |= {"r": width, "lora_alpha": settings.alpha * width, "target_modules": targets}
+    else:
+        shared |= {"width": width, "activation": settings.activation}
+    if mode == "learned":
+        return [Group(source="learned", conditions=(), **shared)]
+    if mode == "per-task":
+        return [Group(source="per-condition", conditions=(TASKS,), **shared)]
+    if mode == "task-generated":
+        return [Group(source="generated", conditions=(TASKS,), **shared)]
+    if stack == "decoder":
+        return [Group(source="generated", conditions=(ENCODED,), **shared)]
+    first = Group(source="learned", conditions=(), first_pass=True, **shared)
+    return [first, Group(source="generated", conditions=(READ_FIRST,), **shared)]
+
+
+def _conditions(settings: TaskSettings, groups: list[Group], n_tasks: int) -> dict[str, Condition]:
+    reading: Any = settings.reading
+    declared: dict[str, Condition] = {
+        TASKS: Lookup(n_tasks, unknown="error"),
+        READ_FIRST: Instance(source="first-pass", reading=reading),
+        ENCODED: Instance(source="encoder", reading=reading),
+    }
+    used = {name for group in groups for name in group.conditions or ()}
+    return {name: condition for name, condition in declared.items() if name in used}
+
+
+def _matched(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> TaskSettings:
+    """The settings with the width at which there are as many parameters as in `hyperdecoder`.
+
+    The number of parameters is an affine function of the width, so two of them tell it.
+    """
+    like = find_recipe(MATCHED_TO).settings
+    same = ("encoder_width", "decoder_width")
+    wanted = _count(_config(like, backbone, n_tasks), backbone)
+    free = [name for name in same if not getattr(settings, name)]
+
+    def with_width(width: int) -> TaskSettings:
+        return replace(settings, **dict.fromkeys(free, width))
+
+    low, high = 4, 8
+    counts = [_count(_config(with_width(w), backbone, n_tasks), backbone) for w in (low, high)]
+    slope = (counts[1] - counts[0]) / (high - low)
+    return with_width(max(1, round(low + (wanted - counts[0]) / slope)))
+
+
+def _count(config: HyperAdapterConfig, backbone: Seq2SeqBackbone) -> int:
+    """Number of an adapter's parameters; nothing is allocated."""
+    with torch.device("meta"):
+        model: nn.Module = type(backbone.model)(backbone.model.config)
+        with upstream_warnings_ignored():
+            network = adapter_network(get_peft_model(model, config))  # pyright: ignore
+    return sum(parameter.numel() for parameter in network.parameters())
