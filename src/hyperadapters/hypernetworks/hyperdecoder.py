@@ -69,6 +69,7 @@ class HyperdecoderHypernetwork(Hypernetwork):
         of_vector, of_site = self.first.weight.split(
             [self._width, self.site_vectors.shape[1]], dim=1
         )
+        z = z.to(of_vector.dtype)
         of_sites = nn.functional.linear(self.site_vectors, of_site, self.first.bias)
         hidden = (nn.functional.linear(z, of_vector).unsqueeze(1) + of_sites).relu()
         tensors: list[dict[str, Tensor]] = [{} for _ in self.placements]
