@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hyperadapters import __version__
-from hyperadapters.cli import data
+from hyperadapters.cli import data, tasks
 from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.predict import predict
@@ -34,6 +34,7 @@ app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.add_typer(tasks.app, name="tasks")
 
 
 def _print_version(wanted: bool) -> bool:

@@ -70,6 +70,11 @@ class Instance:
         """``"error"``: an input that is not there is a mistake."""
         return "error"
 
+    @property
+    def states(self) -> tuple[InstanceSource, int, Pool]:
+        """What is read, whatever is made of it: whose states, of which layer, pooled how."""
+        return self.source, self.layer, self.pool
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form; the inverse of `condition_from_dict`."""
         return {"kind": "instance", **asdict(self)}

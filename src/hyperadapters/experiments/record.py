@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import pandas as pd
 
@@ -15,8 +15,46 @@ FORMAT = 1
 PACKAGES = ("hyperadapters", "torch", "transformers", "peft", "accelerate", "numpy", "pandas")
 
 
+READ_BY = {
+    "annotators": "`hyperadapters.load` or `hyperadapters predict`",
+    "tasks": "`hyperadapters.experiments.tasks.load_tasks` or `hyperadapters tasks predict`",
+}
+"""What a run is about → what opens it; a record without `kind` is about annotators."""
+
+
+R = TypeVar("R", bound="Record")
+
+
+class Record:
+    """Reading and writing of `run.json`, whatever the run is about."""
+
+    ABOUT: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        return asdict(self)  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def from_dict(cls: type[R], data: Any, source: str) -> R:
+        """Inverse of `to_dict`.
+
+        Raises:
+            RunError: The layout is not one this version knows, or the run is about something else.
+        """
+        about = data.get("kind", "annotators") if isinstance(data, dict) else cls.ABOUT
+        if about != cls.ABOUT and about in READ_BY:
+            raise RunError(f"{source} is the record of a run about {about}: use {READ_BY[about]}")
+        try:
+            record: Any = cls(**data)
+        except TypeError as error:
+            raise RunError(f"{source} is not the record of a run: {error}") from None
+        if record.format != FORMAT:
+            raise RunError(f"{source} has format {record.format}; this version reads {FORMAT}")
+        return record
+
+
 @dataclass(frozen=True)
-class RunRecord:
+class RunRecord(Record):
     """Content of `run.json`.
 
     Attributes:
@@ -31,6 +69,8 @@ class RunRecord:
         format: Version of this layout.
     """
 
+    ABOUT: ClassVar[str] = "annotators"
+
     method: str
     backbone: str
     seed: int
@@ -40,25 +80,6 @@ class RunRecord:
     complete: bool = False
     results: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON form."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Any, source: str) -> "RunRecord":
-        """Inverse of `to_dict`.
-
-        Raises:
-            RunError: The layout is not one this version knows.
-        """
-        try:
-            record = cls(**data)
-        except TypeError as error:
-            raise RunError(f"{source} is not the record of a run: {error}") from None
-        if record.format != FORMAT:
-            raise RunError(f"{source} has format {record.format}; this version reads {FORMAT}")
-        return record
 
 
 def versions() -> dict[str, str]:

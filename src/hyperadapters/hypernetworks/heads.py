@@ -162,7 +162,9 @@ class BasisHeads(Heads):
         values = {}
         for key, members in self._members.items():
             coefficients = self.coefficients[key](hidden[:, [target.site for target in members]])
-            generated = torch.tensordot(coefficients, self.basis[key], dims=1)
+            # Autocast does not know this product.
+            basis = self.basis[key].to(coefficients.dtype)
+            generated = torch.tensordot(coefficients, basis, dims=1)
             for target, value in zip(members, generated.unbind(dim=1), strict=True):
                 values[target.site, target.name] = value
         return self._collect(values)

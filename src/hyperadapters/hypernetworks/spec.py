@@ -140,6 +140,11 @@ class NetworkSpec:
         return self.bias_source == "generated" or self.shift or self.taste_rank > 0
 
     @property
+    def writes_head(self) -> bool:
+        """Whether what the head receives depends on the condition."""
+        return self.generates_head or self.bias_source == "per-condition"
+
+    @property
     def encoded(self) -> list[str]:
         """Names of the conditions from whose vectors anything is generated."""
         used = {n for g in self.groups if g.source == "generated" for n in g.conditions}
@@ -148,11 +153,7 @@ class NetworkSpec:
     @property
     def needs_conditions(self) -> bool:
         """Whether the weights depend on the condition at all."""
-        return (
-            self.generates_head
-            or self.bias_source == "per-condition"
-            or any(group.adapts for group in self.groups)
-        )
+        return self.writes_head or any(group.adapts for group in self.groups)
 
     def check(self) -> None:
         """Refuse what cannot be built.

@@ -7,7 +7,7 @@ while writing leaves the previous state.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,37 +18,50 @@ from hyperadapters.errors import RunError
 from hyperadapters.training.optimizer import named_trainable
 
 NAME = "checkpoint.safetensors"
+PARTS = ("current", "best", "optimizer", "extra")
 
 
 @dataclass
-class Position:
-    """Where training stands.
+class Standing:
+    """Where a training stands, whatever is trained.
 
     Attributes:
         epoch: Number of the epoch, from 0.
         batch: Batches of that epoch that are done.
         step: Optimiser steps that are done.
         evaluations: Evaluations that are done.
-        best_nll: Lowest dev nll so far.
-        waited: Evaluations since then.
         loss_sum: Sum of training losses since the last evaluation.
         loss_steps: Steps since the last evaluation.
-        best: Which evaluation `best_nll` is of, as a line of the log.
+        best: The best evaluation so far, as a line of the log.
     """
 
     epoch: int = 0
     batch: int = 0
     step: int = 0
     evaluations: int = 0
-    best_nll: float = float("inf")
-    waited: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
     best: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
-class Checkpoint:
+class Position(Standing):
+    """Where the training of a classifier stands.
+
+    Attributes:
+        best_nll: Lowest dev nll so far.
+        waited: Evaluations since then.
+    """
+
+    best_nll: float = float("inf")
+    waited: int = 0
+
+
+P = TypeVar("P", bound=Standing)
+
+
+@dataclass
+class Checkpoint(Generic[P]):
     """State of a training.
 
     Attributes:
@@ -57,27 +70,41 @@ class Checkpoint:
         best: Trainable parameters at the best evaluation; empty before the first.
         optimizer: State tensors of the optimiser, keyed ``<parameter number>.<name>``.
         random: State of torch's global generator (dropout, noise).
+        extra: Whatever else a training depends on.
     """
 
-    position: Position
+    position: P
     current: dict[str, Tensor]
     best: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     random: Tensor
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write into the folder, replacing what was there in one step."""
         tensors = {"random": self.random}
-        for prefix in ("current", "best", "optimizer"):
+        for prefix in PARTS:
             tensors.update({f"{prefix}/{k}": v for k, v in getattr(self, prefix).items()})
         header = {"position": json.dumps(asdict(self.position))}
         part = folder / (NAME + ".tmp")
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, header)
         part.replace(folder / NAME)
 
+    @overload
     @classmethod
-    def read(cls, folder: Path) -> "Checkpoint | None":
+    def read(cls, folder: Path) -> "Checkpoint[Position] | None": ...
+
+    @overload
+    @classmethod
+    def read(cls, folder: Path, kind: type[P]) -> "Checkpoint[P] | None": ...
+
+    @classmethod
+    def read(cls, folder: Path, kind: Any = Position) -> "Checkpoint[Any] | None":
         """The checkpoint of a folder; `None` when training never came as far as one.
+
+        Args:
+            folder: The run folder.
+            kind: The class of its position.
 
         Raises:
             RunError: There is one, but it cannot be read.
@@ -89,15 +116,15 @@ class Checkpoint:
             with safe_open(path, framework="pt") as file:
                 header = file.metadata()
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            position = Position(**json.loads(header["position"]))
+            position = kind(**json.loads(header["position"]))
             random = tensors.pop("random")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}); train anew") from error
-        parts: dict[str, dict[str, Tensor]] = {"current": {}, "best": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {prefix: {} for prefix in PARTS}
         for key, tensor in tensors.items():
             prefix, _, name = key.partition("/")
             parts[prefix][name] = tensor
-        return cls(position, random=random, **parts)
+        return Checkpoint(position, random=random, **parts)
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:

@@ -32,3 +32,6 @@ class Progress:
 
     def evaluation(self, record: dict[str, Any]) -> None:
         """The dev split was scored; `record` is a line of ``log.jsonl``."""
+
+    def part(self, name: str, done: int, total: int) -> None:
+        """Of a long piece of work other than training, `done` of `total` rows are done."""

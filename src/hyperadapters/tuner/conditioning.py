@@ -78,9 +78,9 @@ class Conditioning:
         # Conditions of a block, for the calls inside.
         self.waiting: dict[str, Any] = {}
         self._standing: Active | None = None
-        # What is done to pooled inputs before they are encoded. For experiments in which a row is
-        # adapted to something else than its own input.
-        self.control: Callable[[Tensor], Tensor] | None = None
+        # Name of a condition and pooled inputs → what is encoded instead of them. For experiments
+        # in which a row is adapted to something else than its own input.
+        self.control: Callable[[str, Tensor], Tensor] | None = None
         # The thread that is in the middle of a call. (A dictionary, to be set in one step.)
         self._thread: dict[str, int] = {}
         self._text_of_row: Tensor | None = None
@@ -131,16 +131,22 @@ class Conditioning:
         Args:
             given: What was given.
             *sources: Only those that read these states; by default all.
+
+        Raises:
+            ConditionError: Two adapters read the same name differently.
         """
         specs = [self.tuner.network(adapter).spec for adapter in self.tuner.active_adapters]
-        return {
-            name: condition
-            for spec in specs
-            for name, condition in spec.conditions.items()
-            if isinstance(condition, Instance)
-            and given.get(name) is None
-            and (not sources or condition.source in sources)
-        }
+        found: dict[str, Instance] = {}
+        for name, condition in [pair for spec in specs for pair in spec.conditions.items()]:
+            if not isinstance(condition, Instance) or given.get(name) is not None:
+                continue
+            first = found.setdefault(name, condition)
+            if first.states != condition.states:
+                raise ConditionError(
+                    f"{name}: two active adapters read the input differently under this name, "
+                    f"{first.states} and {condition.states}; name one of them otherwise"
+                )
+        return {n: c for n, c in found.items() if not sources or c.source in sources}
 
     @contextmanager
     def applied(
@@ -264,6 +270,12 @@ class Conditioning:
         finally:
             self._text_of_row = previous
 
+    def controlled(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Pooled inputs as they are, or what `control` puts in their place."""
+        if self.control is None:
+            return dict(values)
+        return {name: self.control(name, value) for name, value in values.items()}
+
     def complete(self, values: Mapping[str, Tensor]) -> None:
         """Write the weights that have waited for these conditions; a first pass is over by then.
 
@@ -275,8 +287,7 @@ class Conditioning:
         """
         before = self.active
         assert before is not None  # noqa: S101 - somebody is waiting
-        if self.control is not None:
-            values = {name: self.control(value) for name, value in values.items()}
+        values = self.controlled(values)
         given: dict[str, Any] = {k: v for c in before.conditions.values() for k, v in c.items()}
         after = self.generate({**given, **values}, None, repeats=before.repeats, before=before)
         self.active = replace(after, state=before.state)

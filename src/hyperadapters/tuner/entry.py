@@ -10,21 +10,22 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hyperadapters.conditions import Instance
+from hyperadapters.conditions import Instance, InstanceSource
 from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.tuner import cache, checkpointing
 from hyperadapters.tuner.conditioning import ATTRIBUTE, Active, Conditioning
-from hyperadapters.tuner.instance import first_pass, pooled, read_outputs
+from hyperadapters.tuner.instance import first_pass, is_decoder, pooled, read_outputs
 from hyperadapters.tuner.names import check_keywords
 
 ENTRY_POINTS = ("forward", "generate")
 PAST = "past_key_values"
+_OF_PROMPT: tuple[InstanceSource, ...] = ("backbone", "first-pass")
 
 # Instance attribute with the entry points that the instance had of its own, such as those that
 # Accelerate puts there for a model that is spread over devices.
@@ -40,12 +41,13 @@ def install(model: nn.Module, conditioning: Conditioning, names: Sequence[str]) 
     Raises:
         ConfigError: The model has an argument of that name itself and would not get it any more.
     """
-    uninstall(model)
-    if taken := sorted(set(names) & set(inspect.signature(model.forward).parameters)):
+    # Of the class: an instance that is adapted already names its conditions.
+    if taken := sorted(set(names) & set(inspect.signature(type(model).forward).parameters)):
         raise ConfigError(
             f"a condition cannot be called {', '.join(taken)}: {type(model).__name__}.forward has "
             "an argument of that name"
         )
+    uninstall(model)
     state = model.__dict__
     state[ATTRIBUTE] = conditioning
     state[OWN] = {name: state[name] for name in ENTRY_POINTS if name in state}
@@ -81,9 +83,11 @@ def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[
                 check_keywords(kwargs.keys() - set(positions), names)
             conditions |= _instances(self, conditioning, conditions, inputs, generating)
         first = _read_first(conditioning, conditions, inputs)
-        with conditioning.applied(
+        applied = conditioning.applied(
             conditions, _batch_rows(inputs), repeats=generating, first_pass=bool(first)
-        ):
+        )
+        # Transformers writes without gradient; nothing made beforehand needs one either.
+        with torch.no_grad() if generating else nullcontext(), applied:
             if first:
                 conditioning.complete(first_pass(self, first, inputs, generating=generating))
             _refuse_packed(inputs, conditioning.active if conditioning.enabled else None)
@@ -111,18 +115,23 @@ def _instances(
     if inputs.get("encoder_outputs") is not None:
         # What the encoder would be run for is there already.
         read = conditioning.instances({**conditioning.waiting, **conditions}, "encoder")
-        found = read_outputs(read, inputs)
-    missing = conditioning.instances({**conditioning.waiting, **conditions}, "backbone")
-    past = inputs.get("past_key_values")
-    if missing and cache.holds_states(past):
+        found = conditioning.controlled(read_outputs(read, inputs))
+    given = {**conditioning.waiting, **conditions}
+    missing, past = conditioning.instances(given, "backbone"), inputs.get(PAST)
+    # An encoder reads its input again in every call.
+    of_prompt = missing if not is_decoder(model) else conditioning.instances(given, *_OF_PROMPT)
+    if of_prompt and cache.holds_states(past):
         # The prompt is in the cache, and with it what was made of it.
         before = cache.made_under(past)
         known = before.conditions.values() if isinstance(before, Active) else ()
-        kept = {name: value for given in known for name, value in given.items() if name in missing}
+        kept = {
+            name: value for given in known for name, value in given.items() if name in of_prompt
+        }
         return found | kept
     if not missing:
         return found
-    return found | pooled(model, conditioning, missing, inputs, generating=generating)
+    read = pooled(model, conditioning, missing, inputs, generating=generating)
+    return found | conditioning.controlled(read)
 
 
 def _read_first(
@@ -143,7 +152,7 @@ def _cached(conditioning: Conditioning, inputs: Mapping[str, Any]) -> Iterator[l
         yield []
         return
     before, past = conditioning.active if conditioning.enabled else None, inputs.get(PAST)
-    waiting = before is not None and bool(before.pending)
+    waiting, goes_on = before is not None and bool(before.pending), cache.holds_states(past)
     if not waiting:
         cache.check(past, before)
     outputs: list[Any] = []
@@ -152,7 +161,8 @@ def _cached(conditioning: Conditioning, inputs: Mapping[str, Any]) -> Iterator[l
     after = conditioning.active if conditioning.enabled else None
     if waiting:
         _check_complete(after, conditioning)
-        cache.check(past, after)
+        if goes_on:
+            cache.check(past, after)
     for output in outputs:
         cache.mark(output, inputs, after)
 
@@ -160,11 +170,20 @@ def _cached(conditioning: Conditioning, inputs: Mapping[str, Any]) -> Iterator[l
 def _check_complete(active: Active | None, conditioning: Conditioning) -> None:
     if active is None:
         return
-    # A first pass may be left out where the encoder's output was handed over.
     if missing := active.pending & conditioning.instances({}, "encoder").keys():
         raise ConditionError(
             f"{', '.join(sorted(missing))} is what the encoder makes of the input, and in "
             "this call the encoder has not run"
+        )
+    # A first pass may be left out where the encoder's output was handed over, if it was for the
+    # encoder alone.
+    specs = [conditioning.tuner.network(adapter).spec for adapter in active.weights]
+    written = {name for spec in specs if spec.writes_head for name in spec.stages}
+    if missing := active.pending & written:
+        raise ConditionError(
+            f"the head is written from {', '.join(sorted(missing))}, a first pass over the input, "
+            "and with encoder_outputs there is none; leave them out, or pass the pooled states by "
+            "the condition's own keyword"
         )
 
 

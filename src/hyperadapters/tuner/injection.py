@@ -79,6 +79,16 @@ class Injection:
                 span.remove()
                 del self._spans[key]
 
+    def unwrap(self) -> None:
+        """Put the linear modules back into their places."""
+        for parent in list(self.model.modules()):
+            for name, child in list(parent.named_children()):
+                if (
+                    isinstance(child, HyperAdapterLinear)
+                    and child.conditioning is self.conditioning
+                ):
+                    setattr(parent, name, child.base_layer)
+
     def remove_spans(self) -> None:
         """Take all hooks off."""
         for span in self.spans:

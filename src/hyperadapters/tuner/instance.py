@@ -108,23 +108,28 @@ def read_outputs(
     return {name: pool(states, mask, c.pool) for name, c in conditions.items()}
 
 
-class EncoderReader:
-    """A hook on the encoder of one model: what it gives completes the weights of the decoder.
-
-    Args:
-        model: The Transformers model.
-        conditioning: Its conditioning.
+def check_has_decoder(model: nn.Module) -> None:
+    """Refuse a model whose encoder cannot be read for its decoder.
 
     Raises:
         ConfigError: The model has no encoder beside a decoder.
     """
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise ConfigError(
+            "Instance(source='encoder') reads the encoder for the decoder, and "
+            f"{type(model).__name__} has no decoder; use source='first-pass' or 'backbone'"
+        )
+
+
+class EncoderReader:
+    """A hook on the encoder of one model: what it gives completes the weights of the decoder.
+
+    Args:
+        model: The Transformers model, with encoder and decoder.
+        conditioning: Its conditioning.
+    """
 
     def __init__(self, model: nn.Module, conditioning: Conditioning) -> None:
-        if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
-            raise ConfigError(
-                "Instance(source='encoder') reads the encoder for the decoder, and "
-                f"{type(model).__name__} has no decoder; use source='first-pass' or 'backbone'"
-            )
         self.conditioning = conditioning
         self._handle = reader_of(model).register_forward_hook(self.read, with_kwargs=True)
 

@@ -14,7 +14,7 @@ from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.entry import install, uninstall
 from hyperadapters.tuner.head import HeadHooks, find_head, head_layers, save_head
 from hyperadapters.tuner.injection import Injection
-from hyperadapters.tuner.instance import EncoderReader, states_width
+from hyperadapters.tuner.instance import EncoderReader, check_has_decoder, states_width
 from hyperadapters.tuner.layer import HyperAdapterLinear
 from hyperadapters.tuner.materialise import check_mergeable, materialise_all, merge
 from hyperadapters.tuner.plan import Plan
@@ -69,6 +69,11 @@ class HyperAdapterModel(BaseTuner):
         except Exception:
             # Another adapter may be added under this name, and must not find parts of this one.
             self._injection.drop(adapter_name)
+            if adapter_name in self.hyperadapter_network:
+                del self.hyperadapter_network[adapter_name]
+            if not self.hyperadapter_network:
+                # The first one, and this tuner is gone with it; the next one wraps for itself.
+                self._injection.unwrap()
             raise
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
@@ -100,6 +105,8 @@ class HyperAdapterModel(BaseTuner):
     def _add_network(self, model: nn.Module, adapter_name: str, config: Any) -> None:
         groups = self._group_specs(adapter_name, config)
         self._plan.check_stages(groups)
+        if "encoder" in {getattr(c, "source", None) for c in config.declared.values()}:
+            check_has_decoder(model)
         config.record_sites(groups)
         head = find_head(model, config.task_type)
         layers = head_layers(model.get_submodule(head)) if head else []

@@ -24,6 +24,7 @@ READ_FIRST, ENCODED = "read_first", "encoded"
 
 STACKS = ("encoder", "decoder")
 MATCHED_TO = "hyperdecoder"
+TOLERANCE = 0.01
 
 
 def is_full(settings: TaskSettings) -> bool:
@@ -120,7 +121,11 @@ def _conditions(settings: TaskSettings, groups: list[Group], n_tasks: int) -> di
 def _matched(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> TaskSettings:
     """The settings with the width at which there are as many parameters as in `hyperdecoder`.
 
-    The number of parameters is an affine function of the width, so two of them tell it.
+    The number of parameters is an affine function of the width, so two of them tell it. A rank that
+    is written costs many at once; then the hidden layer of the generator makes up for the rest.
+
+    Raises:
+        ConfigError: The stack whose width is asked for has no adapters.
     """
     like = find_recipe(MATCHED_TO).settings
     same = ("encoder_width", "decoder_width")
@@ -131,9 +136,21 @@ def _matched(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) ->
         return replace(settings, **dict.fromkeys(free, width))
 
     low, high = 4, 8
-    counts = [_count(_config(with_width(w), backbone, n_tasks), backbone) for w in (low, high)]
+
+    def count(changed: TaskSettings) -> int:
+        return _count(_config(changed, backbone, n_tasks), backbone)
+
+    counts = [count(with_width(w)) for w in (low, high)]
     slope = (counts[1] - counts[0]) / (high - low)
-    return with_width(max(1, round(low + (wanted - counts[0]) / slope)))
+    if slope == 0:
+        raise ConfigError(f"{', '.join(free)} of 0 asks for a width, but nothing there has one")
+    matched = with_width(max(1, round(low + (wanted - counts[0]) / slope)))
+    missed = wanted - count(matched)
+    if abs(missed) <= TOLERANCE * wanted:
+        return matched
+    of_hidden = count(replace(matched, hidden_width=matched.hidden_width + 2)) - count(matched)
+    more = 2 * round(missed / of_hidden) if of_hidden else 0
+    return replace(matched, hidden_width=max(2, matched.hidden_width + more))
 
 
 def _count(config: HyperAdapterConfig, backbone: Seq2SeqBackbone) -> int:

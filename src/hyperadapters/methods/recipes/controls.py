@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 NAME = "control.safetensors"
 BANK_SIZE = 512
+BITS = 16
 
 
 class Control:
@@ -26,20 +27,28 @@ class Control:
         model: The model; in training its batches are shuffled within themselves.
 
     Attributes:
-        bank: Vectors of training rows of all tasks, shape ``(n, width)``, from which rows are given
-            one when answers are written: which one depends on nothing but the row's own vector.
+        banks: Name of the condition → vectors of training rows of all tasks, shape ``(n, width)``,
+            from which rows are given one when answers are written: which one depends on nothing but
+            the row's own vector. Until it is filled a row that is alone gets zeros.
     """
 
     def __init__(self, kind: str, model: nn.Module) -> None:
         self.kind = kind
-        self.bank: Float[Tensor, "n width"] | None = None
+        self.banks: dict[str, Float[Tensor, "n width"]] = {}
         self._model = model
-        self._collecting: list[Tensor] | None = None
+        self._collecting: dict[str, list[Tensor]] | None = None
 
-    def __call__(self, pooled: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-        """The vectors that rows get instead of theirs."""
+    def __call__(
+        self, name: str, pooled: Float[Tensor, "rows width"]
+    ) -> Float[Tensor, "rows width"]:
+        """The vectors that rows get instead of theirs.
+
+        Args:
+            name: Name of the condition.
+            pooled: Their own vectors.
+        """
         if self._collecting is not None:
-            self._collecting.append(pooled.detach())
+            self._collecting.setdefault(name, []).append(pooled.detach())
             return pooled
         if self.kind == "constant":
             generator = torch.Generator().manual_seed(0)
@@ -47,36 +56,56 @@ class Control:
             return constant.to(pooled).expand_as(pooled)
         if self.kind != "shuffled":
             return pooled
-        if self._model.training or self.bank is None:
-            return pooled.roll(1, dims=0)
-        drawn = (pooled.detach().double().sum(dim=1).abs() * 1e6).long() % len(self.bank)
-        return self.bank.to(pooled)[drawn]
+        bank, alone = self.banks.get(name), len(pooled) == 1
+        if bank is None or (self._model.training and not alone):
+            return torch.zeros_like(pooled) if alone else pooled.roll(1, dims=0)
+        bank = bank.to(pooled)
+        return bank[_drawn(pooled.detach(), bank)]
+
+    @property
+    def bank(self) -> Float[Tensor, "n width"] | None:
+        """All vectors, one below the other; `None` before there are any."""
+        return torch.cat(list(self.banks.values())) if self.banks else None
 
     @torch.no_grad()
     def fill(self, batches: Iterable[dict[str, Any]]) -> None:
-        """Fill the bank with the vectors of these batches.
+        """Fill the banks with the vectors of these batches.
 
         Args:
             batches: Arguments of the model.
         """
         was_training = self._model.training
         self._model.eval()
-        self._collecting = []
+        self._collecting = {}
         try:
             for batch in batches:
                 self._model(**batch)
-            if self._collecting:
-                self.bank = torch.cat(self._collecting)[:BANK_SIZE]
+            read = self._collecting.items()
+            self.banks |= {name: torch.cat(vectors)[:BANK_SIZE] for name, vectors in read}
         finally:
             self._collecting = None
             self._model.train(was_training)
 
     def save(self, folder: Path) -> None:
-        """Write the bank, if there is one."""
-        if self.bank is not None:
-            save_file({"bank": self.bank.cpu().contiguous()}, folder / NAME)
+        """Write the banks, if there are any."""
+        if self.banks:
+            save_file({n: b.cpu().contiguous() for n, b in self.banks.items()}, folder / NAME)
 
     def load(self, folder: Path) -> None:
-        """Read the bank, if there is one."""
+        """Read the banks, if there are any."""
         if (folder / NAME).exists():
-            self.bank = load_file(folder / NAME)["bank"]
+            self.banks = load_file(folder / NAME)
+
+
+def _drawn(
+    pooled: Float[Tensor, "rows width"], bank: Float[Tensor, "n width"]
+) -> Int[Tensor, " rows"]:
+    """For every row a position in the bank.
+
+    It is a number whose bits say on which sides of random planes the vector lies: rounding, which
+    differs with the other rows of a batch, hardly ever changes it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    planes = torch.randn(bank.shape[1], BITS, generator=generator).to(bank.device).double()
+    sides = ((pooled - bank.mean(dim=0)).double() @ planes > 0).long()
+    return (sides << torch.arange(BITS, device=sides.device)).sum(dim=1) % len(bank)

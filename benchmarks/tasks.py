@@ -1,0 +1,276 @@
+"""Recipes on mixtures of tasks: runs what is missing, then writes the Markdown table.
+
+    python benchmarks/tasks.py --data ../shared/data/tasks --mixture glue_like
+
+Every cell (a recipe or control, with a seed) runs in a folder of its own under --runs; a cell that
+was stopped is resumed, and its scores go to benchmarks/results/tasks.json when it is finished, so
+that the grid can be filled over several sessions and several processes. `--only ARM` and
+`--seed N` run a part; `--table` runs nothing and writes docs/tables/tasks.md.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "tasks.json"
+TABLE = HERE.parent / "docs" / "tables" / "tasks.md"
+BANK_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared: a recipe, or a control of it.
+
+    Attributes:
+        recipe: Name of the recipe.
+        settings: What differs from the recipe's own settings.
+        shuffled_at_test: Whether the finished model is also scored with shuffled vectors.
+    """
+
+    recipe: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shuffled_at_test: bool = False
+
+
+ARMS = {
+    "hyperdecoder-lora": Arm("hyperdecoder-lora", shuffled_at_test=True),
+    "single-adapter": Arm("single-adapter"),
+    "hyperdecoder": Arm("hyperdecoder", shuffled_at_test=True),
+    "hyperdecoder-lora, shuffled": Arm("hyperdecoder-lora", {"conditioning": "shuffled"}),
+    "hyperdecoder, shuffled": Arm("hyperdecoder", {"conditioning": "shuffled"}),
+    "hyperdecoder, constant": Arm("hyperdecoder", {"conditioning": "constant"}),
+    "hyperdecoder-lora, constant": Arm("hyperdecoder-lora", {"conditioning": "constant"}),
+    "hyperformer": Arm("hyperformer"),
+    "adapter-per-task": Arm("adapter-per-task"),
+}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture and the budget of its runs.
+
+    Attributes:
+        seeds: Which seeds are run.
+        settings: The budget, the same for all arms.
+        arms: Which arms; by default all.
+    """
+
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Any]
+    arms: tuple[str, ...] = tuple(ARMS)
+
+
+SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 100}
+MIXTURES = {
+    "glue_like": Mixture(
+        (0, 1, 2), {**SHARED, "steps": 800, "evaluate_every": 400, "dev_limit": 100}
+    ),
+}
+
+
+def cells(given: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
+    """Mixture, arm and seed of all runs; first the first seed of all arms."""
+    for mixture in [given.mixture] if given.mixture else MIXTURES:
+        for seed in MIXTURES[mixture].seeds:
+            for arm in MIXTURES[mixture].arms:
+                if given.only in (None, arm) and given.seed in (None, seed):
+                    yield mixture, arm, seed
+
+
+def key(mixture: str, arm: str, seed: int) -> str:
+    """Name of a cell in the results."""
+    return f"{mixture}/{arm}/{seed}"
+
+
+@contextmanager
+def results() -> Iterator[dict[str, Any]]:
+    """The results so far, written back at the end; one process at a time."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    with (RESULTS.parent / "tasks.lock.tmp").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        yield found
+        part = RESULTS.with_suffix(".json.tmp")
+        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.replace(RESULTS)
+
+
+def mixture_file(name: str, data: Path, folder: Path) -> Path:
+    """The mixture with the paths of its files."""
+    text = (HERE / "mixtures" / f"{name}.yaml").read_text("utf-8")
+    path = folder / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    located = re.sub(r"([a-z_0-9]+\.parquet)", lambda m: str((data / m[1]).resolve()), text)
+    path.write_text(located, encoding="utf-8")
+    return path
+
+
+def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
+    """Run a cell, or what is left of it, and note its scores."""
+    from hyperadapters.cli.progress import PlainProgress
+    from hyperadapters.experiments.tasks import fit_tasks, load_tasks
+
+    arm, budget = ARMS[name], MIXTURES[mixture]
+    output = runs / mixture / f"{name.replace(', ', '-')}-{seed}"
+    path = mixture_file(mixture, data, runs)
+    record = output / "run.json"
+    if record.exists() and json.loads(record.read_text("utf-8"))["complete"]:
+        made = load_tasks(output)
+    else:
+        made = fit_tasks(
+            path,
+            output=output,
+            recipe=arm.recipe,
+            seed=seed,
+            resume=record.exists(),
+            progress=PlainProgress(),
+            **{**budget.settings, **arm.settings},
+        )
+    found = [*of_test(made.scores)]
+    if arm.shuffled_at_test:
+        found += [{**row, "at_test": "shuffled"} for row in of_test(shuffled_scores(made, path))]
+    with results() as table:
+        table[key(mixture, name, seed)] = {
+            "scores": found,
+            "results": {
+                k: v
+                for k, v in made.record.results.items()
+                if k.endswith(("parameters", "seconds"))
+            },
+            "settings": {**budget.settings, **arm.settings},
+            "versions": made.record.versions,
+            "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
+        }
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+
+
+def of_test(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """The scores of the test split, in short."""
+    rows = scores[scores["split"] == "test"].to_dict("records")
+    return [{n: row[n] for n in ("slice", "metric", "value", "low", "high", "n")} for row in rows]
+
+
+def shuffled_scores(made: Any, mixture: Path) -> pd.DataFrame:
+    """Scores of a finished model when every test row is given the vector of some training row."""
+    from hyperadapters.data.tasks import read_examples
+    from hyperadapters.evaluation.tasks import evaluate_tasks
+    from hyperadapters.experiments.tasks.answers import answered, tokens_of
+    from hyperadapters.tasks import read_mixture
+    from hyperadapters.training.tasks.loss import decoder_inputs
+
+    model, known = made.task_model, made.known
+    examples = read_examples(read_mixture(mixture))
+    train = examples[examples["split"] == "train"].sample(BANK_ROWS, random_state=0)
+    tokens = tokens_of(model, train.reset_index(drop=True), known, with_targets=True)
+
+    def batches() -> Iterator[dict[str, Any]]:
+        for rows in np.array_split(np.arange(len(tokens)), max(1, len(tokens) // 64)):
+            batch = tokens.batch(rows)
+            labels = batch.pop("labels")
+            yield {**batch, "decoder_input_ids": decoder_inputs(model.model, labels)}
+
+    model.control.kind = "shuffled"
+    model.control.fill(batches())
+    test = examples[examples["split"] == "test"].reset_index(drop=True)
+    predictions = answered(model, test, known, seed=made.record.seed)
+    model.control.kind = made.task_model.settings.conditioning
+    return evaluate_tasks(predictions, known.tasks, evaluation_only=known.evaluation_only)
+
+
+def averages(table: Mapping[str, Any], mixture: str) -> pd.DataFrame:
+    """One row per arm and seed: what every task scored, and the average."""
+    rows = []
+    for name, cell in table.items():
+        of, arm, seed = name.split("/")
+        if of != mixture:
+            continue
+        for at_test in (None, "shuffled"):
+            scores = [row for row in cell["scores"] if row.get("at_test") == at_test]
+            if not scores:
+                continue
+            shown = arm if at_test is None else f"{arm}, shuffled at test"
+            tasks: dict[str, list[float]] = {}
+            for row in scores:
+                if row["slice"] == "all":
+                    tasks[row["metric"]] = [row["value"]]
+                elif row["metric"] != "length":
+                    tasks.setdefault(row["slice"], []).append(row["value"])
+            means = {task: float(np.mean(values)) for task, values in tasks.items()}
+            rows.append({"arm": shown, "seed": int(seed), **cell["results"], **means})
+    return pd.DataFrame(rows)
+
+
+def write_table() -> None:
+    """Write the Markdown table of what there is."""
+    table = json.loads(RESULTS.read_text("utf-8"))
+    lines = ["# Recipes on mixtures of tasks", ""]
+    for mixture, budget in MIXTURES.items():
+        frame = averages(table, mixture)
+        if frame.empty:
+            continue
+        tasks = [c for c in frame if c not in ("arm", "seed", "average") and "_par" not in c]
+        tasks = [c for c in tasks if c != "seconds" and not c.startswith("average")]
+        shown = "Per cent: the mean of each task's metrics on the test split, mean over seeds"
+        lines += [f"## {mixture}", "", f"{shown} (with half the range). Budget: "]
+        lines[-1] += ", ".join(f"{k}={v}" for k, v in budget.settings.items()) + "."
+        head = ["arm", "seeds", "average", *tasks, "adapter parameters", "seconds"]
+        lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+        order = frame.groupby("arm")["average"].mean().sort_values(ascending=False).index
+        for arm in order:
+            rows = frame[frame["arm"] == arm]
+            cells = [arm, str(len(rows)), _spread(rows["average"])]
+            cells += [f"{100 * rows[task].mean():.1f}" for task in tasks]
+            parameters, seconds = rows["adapter_parameters"], rows["seconds"]
+            cells += [f"{parameters.mean() / 1e6:.2f} M", f"{seconds.mean():.0f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        some = next(cell for name, cell in table.items() if name.startswith(f"{mixture}/"))
+        versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
+        lines += [
+            "",
+            f"Made by `python benchmarks/tasks.py --mixture {mixture}` on {some['hardware']};",
+        ]
+        lines += [f"{versions}.", ""]
+    TABLE.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _spread(values: pd.Series) -> str:
+    half = 50 * (values.max() - values.min())
+    return f"{100 * values.mean():.1f}" + (f" ± {half:.1f}" if len(values) > 1 else "")
+
+
+def main() -> None:
+    """Run what is missing and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/tasks"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/tasks"))
+    parser.add_argument("--mixture", choices=list(MIXTURES))
+    parser.add_argument("--only", choices=list(ARMS))
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--share", default="0/1", help="which cells: i/n takes every n-th from i")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    given = parser.parse_args()
+    index, count = map(int, given.share.split("/"))
+    if not given.table:
+        for number, cell in enumerate(cells(given)):
+            with results() as table:
+                done = key(*cell) in table
+            if number % count == index and not done:
+                run(*cell, given.data, given.runs)
+    write_table()
+
+
+if __name__ == "__main__":
+    main()
