@@ -4,7 +4,7 @@ Importing the package registers the PEFT method; it loads neither torch nor PEFT
 of the code, from the bottom up:
 
     errors, labels                          what can go wrong; what can be predicted
-    tables, conditions, sites               files between stages; who or what; where
+    tables, conditions, sites, tasks        files between stages; who or what; where; what is asked
     adapters, encoders                      the form that is generated; condition → vector
     hypernetworks, backbones, data          vector → weights; frozen models; tables → batches
     tuner                                   the PEFT method
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from hyperadapters.data import read_annotations
     from hyperadapters.errors import HyperAdaptersError
     from hyperadapters.evaluation import evaluate
+    from hyperadapters.evaluation.tasks import evaluate_tasks
     from hyperadapters.experiments import Run, fit, load
+    from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
+    from hyperadapters.tasks import Task, read_mixture
     from hyperadapters.tuner import Group, HyperAdapterConfig, adapter_network, conditioned
 
 __version__ = "0.1.0"
@@ -46,17 +49,23 @@ __all__ = [
     "Instance",
     "Lookup",
     "Run",
+    "Task",
+    "TaskRun",
     "Vector",
     "__version__",
     "adapter_network",
     "conditioned",
     "evaluate",
+    "evaluate_tasks",
     "export_lora",
     "fit",
+    "fit_tasks",
     "load",
+    "load_tasks",
     "lora_of",
     "mixture",
     "read_annotations",
+    "read_mixture",
 ]
 
 _HOME = {
@@ -74,6 +83,12 @@ _HOME = {
     "adapter_network": "tuner",
     "conditioned": "tuner",
     "evaluate": "evaluation",
+    "evaluate_tasks": "evaluation.tasks",
+    "fit_tasks": "experiments.tasks",
+    "load_tasks": "experiments.tasks",
+    "TaskRun": "experiments.tasks",
+    "Task": "tasks",
+    "read_mixture": "tasks",
     "read_annotations": "data",
     "Run": "experiments",
     "fit": "experiments",
