@@ -26,7 +26,9 @@ from hyperadapters.methods.recipes import RECIPES, build_config
 from hyperadapters.tuner import adapter_network, register
 from hyperadapters.tuner.upstream import upstream_warnings_ignored
 
-RESULTS = Path(__file__).parent / "results" / "beams.json"
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "beams.json"
+TABLE = HERE.parent / "docs" / "tables" / "beams.md"
 # Name → recipe and changes. Bottlenecks are 64 wide, beside every feed-forward sub-layer.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "fixed adapter": ("single-adapter", {"encoder_width": 64, "decoder_width": 64}),
@@ -102,6 +104,33 @@ def main() -> None:
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    TABLE.write_text(table(record), encoding="utf-8")
+
+
+def table(record: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    given, versions = record["arguments"], record["versions"]
+    lines = [
+        "# Beam search",
+        "",
+        f"{given['beams']} beams, {given['rows']} inputs of {given['source']} tokens, "
+        f"{given['target']} tokens written, the shape of t5-small with random weights; seconds "
+        f"divided by those of one fixed adapter, over {given['pairs']} pairs.",
+        "",
+        "| | median | minimum | maximum | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['case']} | {row['ratio']:.2f} | {row['min']:.2f} | {row['max']:.2f} "
+        f"| {row['seconds']:.1f} |"
+        for row in record["rows"]
+    ]
+    lines += [
+        "",
+        f"Made by `{record['command']}` on {record['hardware']}; torch {versions['torch']}, "
+        f"transformers {versions['transformers']}.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

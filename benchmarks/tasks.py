@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,6 +57,17 @@ ARMS = {
 }
 
 
+# Every pair of modes, in the published form; "encoder > decoder".
+MODES = ("none", "learned", "per-task", "task-generated", "instance-generated")
+GRID = {
+    f"{encoder} > {decoder}": Arm("hyperdecoder", {"encoder": encoder, "decoder": decoder})
+    for encoder in MODES
+    for decoder in MODES
+    if (encoder, decoder) != ("none", "none")
+}
+ALL_ARMS = ARMS | GRID
+
+
 @dataclass(frozen=True)
 class Mixture:
     """A mixture and the budget of its runs.
@@ -66,17 +76,42 @@ class Mixture:
         seeds: Which seeds are run.
         settings: The budget, the same for all arms.
         arms: Which arms; by default all.
+        file: Name of the mixture's file; by default its own.
     """
 
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]
     arms: tuple[str, ...] = tuple(ARMS)
+    file: str | None = None
 
 
 SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 100}
+CORE = ("hyperdecoder-lora", "single-adapter", "hyperdecoder", "hyperdecoder-lora, shuffled")
 MIXTURES = {
     "glue_like": Mixture(
         (0, 1, 2), {**SHARED, "steps": 800, "evaluate_every": 400, "dev_limit": 100}
+    ),
+    "extractive_qa": Mixture(
+        (0, 1),
+        {
+            **{**SHARED, "batch_size": 16, "steps": 600, "evaluate_every": 300, "dev_limit": 30},
+            **{"max_source": 256, "max_target": 32, "stride": 64},
+        },
+        (*CORE, "hyperformer", "adapter-per-task"),
+    ),
+    "summaries_nli": Mixture(
+        (0, 1),
+        {
+            **{**SHARED, "batch_size": 16, "steps": 600, "evaluate_every": 300, "dev_limit": 30},
+            **{"max_source": 256, "max_target": 64},
+        },
+        (*CORE, "hyperformer", "adapter-per-task"),
+    ),
+    "glue_grid": Mixture(
+        (0,),
+        {**SHARED, "steps": 300, "evaluate_every": 300, "dev_limit": 50},
+        tuple(GRID),
+        "glue_like",
     ),
 }
 
@@ -123,9 +158,9 @@ def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
     from hyperadapters.cli.progress import PlainProgress
     from hyperadapters.experiments.tasks import fit_tasks, load_tasks
 
-    arm, budget = ARMS[name], MIXTURES[mixture]
-    output = runs / mixture / f"{name.replace(', ', '-')}-{seed}"
-    path = mixture_file(mixture, data, runs)
+    arm, budget = ALL_ARMS[name], MIXTURES[mixture]
+    output = runs / mixture / f"{name.replace(', ', '-').replace(' > ', '--')}-{seed}"
+    path = mixture_file(budget.file or mixture, data, runs)
     record = output / "run.json"
     if record.exists() and json.loads(record.read_text("utf-8"))["complete"]:
         made = load_tasks(output)
@@ -154,7 +189,6 @@ def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
             "versions": made.record.versions,
             "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
         }
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
 
 
 def of_test(scores: pd.DataFrame) -> list[dict[str, Any]]:
@@ -257,7 +291,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/tasks"))
     parser.add_argument("--runs", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--mixture", choices=list(MIXTURES))
-    parser.add_argument("--only", choices=list(ARMS))
+    parser.add_argument("--only", choices=list(ALL_ARMS))
     parser.add_argument("--seed", type=int)
     parser.add_argument("--share", default="0/1", help="which cells: i/n takes every n-th from i")
     parser.add_argument("--table", action="store_true", help="run nothing")

@@ -1,11 +1,15 @@
-"""What README says is what the repository holds."""
+"""What README and docs say is what the repository holds."""
 
 import json
 import re
 from pathlib import Path
 
+import pytest
+
 import hyperadapters as ha
 from hyperadapters.methods import METHODS
+from hyperadapters.methods.recipes import RECIPES
+from hyperadapters.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,15 +35,29 @@ def test_the_table_has_the_numbers_of_the_results_file():
     assert row.split("|")[2].strip().startswith(f"{mean:.3f}")
 
 
+def test_every_recipe_and_a_mixture_are_explained(tmp_path):
+    page = (ROOT / "docs" / "hyperdecoders.md").read_text(encoding="utf-8")
+    assert all(f"`{recipe}`" in page for recipe in RECIPES)
+    assert f"the {len(TASKS)} known tasks" in page
+    (written,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    for name in ("cola.parquet", "sst2.parquet", "mine.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "mixture.yaml").write_text(written, encoding="utf-8")
+    mixture = ha.read_mixture(tmp_path / "mixture.yaml")
+    assert mixture.task_names == ("cola", "sst2", "rte", "mine")
+
+
 def test_every_method_is_explained():
     for method in METHODS:
         assert f"`{method}`" in README
 
 
-def test_python_examples_compile_and_name_what_exists():
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) >= 2
+@pytest.mark.parametrize("page", ["README.md", "docs/adapters.md", "docs/hyperdecoders.md"])
+def test_python_examples_compile_and_name_what_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert blocks
     for block in blocks:
-        compile(block, "README.md", "exec")
+        compile(block, page, "exec")
         for name in re.findall(r"\bha\.(\w+)", block):
             assert hasattr(ha, name)
