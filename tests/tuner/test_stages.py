@@ -853,7 +853,10 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("stages", STAGES)
+@pytest.mark.parametrize(
+    "stages",
+    ["both", *(pytest.param(s, marks=pytest.mark.slow) for s in STAGES if s != "both")],
+)
 @pytest.mark.parametrize("kind", TWO_KINDS)
 def test_compiled_as_one_graph(zoo, stages, kind):
     config = described(stages, kind)
