@@ -56,6 +56,8 @@ def tiny_t5(gated):
     )
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3)
+    # Older versions of Transformers do not take it from `tie_word_embeddings`.
+    model.config.scale_decoder_outputs = not gated
     if gated:
         model.lm_head.weight = nn.Parameter(0.3 * torch.randn(40, D))
     return model

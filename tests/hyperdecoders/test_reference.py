@@ -60,6 +60,8 @@ def make_model(gated: bool, seed: int, vocab: int = 40) -> hf.T5ForConditionalGe
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = hf.T5ForConditionalGeneration(config).double().eval()
+        # Older versions do not take it from `tie_word_embeddings`.
+        model.config.scale_decoder_outputs = not gated
         if gated:  # Transformers 5 ties a new model whatever the configuration says
             model.lm_head.weight = torch.nn.Parameter(torch.empty(vocab, D, dtype=torch.double))
         else:
