@@ -28,6 +28,10 @@ REF = _load_reference()
 # Hugging Face cannot generate with more layers in the decoder than in the encoder.
 D, LAYERS, DECODER_LAYERS, TASKS = 16, 3, 2, 3
 MODES = ("none", "manual", "manual_specific", "task", "generated")
+pytestmark = pytest.mark.skipif(
+    hf.__version__.startswith("5.0."),
+    reason="Transformers 5.0 takes T5's softmax in float32 and ranks beams otherwise",
+)
 TOLERANCE = {"rtol": 0, "atol": 1e-10}
 
 

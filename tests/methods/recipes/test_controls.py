@@ -67,7 +67,7 @@ def test_constant(make, batch, texts, recipe):
     assert not torch.allclose(got, wanted)
     # As if that vector had been passed.
     given = {NAMES[recipe]: seen[0][0]}
-    torch.testing.assert_close(own.model(**batch, **given).logits, got, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(own.model(**batch, **given).logits, got, atol=1e-3, rtol=1e-3)
     # The same for other rows, in other processes, after other draws.
     other = Control("constant", torch.nn.Linear(1, 1))("encoded", torch.zeros(2, seen[0].shape[1]))
     assert torch.equal(other[0], seen[0][0])
