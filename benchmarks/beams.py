@@ -62,7 +62,7 @@ def seconds(model: Any, inputs: dict[str, torch.Tensor], options: dict[str, Any]
 def main() -> None:
     """Time all cases."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--source", type=int, default=64, help="tokens of an input")
     parser.add_argument("--target", type=int, default=64, help="tokens that are written")

@@ -26,12 +26,12 @@ from hyperadapters.training.checkpoint import (
     optimizer_state,
     trainable_state,
 )
+from hyperadapters.training.log import LOG, shorten_log
 from hyperadapters.training.optimizer import build_optimizer, learning_rates, rate_factor
 from hyperadapters.training.progress import Progress, Step
 from hyperadapters.training.shrinkage import Shrinkage
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
-LOG = "log.jsonl"
 
 
 class Trainer:
@@ -97,7 +97,7 @@ class Trainer:
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         if checkpoint is not None:
             self._restore(checkpoint, optimizer)
-        self._shorten_log()
+        shorten_log(self.folder, self.position.evaluations)
         if self.classifier.keeps_states:
             n_texts = len(self.train.tokens) + len(self.dev.tokens)
             self.progress.message(f"{n_texts:,} texts go through the frozen layers once")
@@ -114,13 +114,6 @@ class Trainer:
         load_trainable(self.model, checkpoint.current)
         load_optimizer(optimizer, checkpoint.optimizer)
         torch.set_rng_state(checkpoint.random)
-
-    def _shorten_log(self) -> None:
-        """Lines that were logged after the checkpoint are about to be written again."""
-        path = self.folder / LOG
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()[: self.position.evaluations]
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def _is_over(self) -> bool:
         """Whether the dev nll has stopped falling; deviations are given an epoch at least."""

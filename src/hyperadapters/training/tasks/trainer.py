@@ -31,13 +31,13 @@ from hyperadapters.training.checkpoint import (
     optimizer_state,
     trainable_state,
 )
+from hyperadapters.training.log import LOG, shorten_log
 from hyperadapters.training.optimizer import rate_factor
 from hyperadapters.training.progress import Progress, Step
 from hyperadapters.training.tasks.loss import decoder_inputs, smoothed_loss
 from hyperadapters.training.tasks.optimizer import build_optimizer
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
-LOG = "log.jsonl"
 CONTROL_ROWS = 512
 
 
@@ -133,7 +133,7 @@ class TaskTrainer:
             load_trainable(self.model, checkpoint.current)
             load_optimizer(optimizer, checkpoint.optimizer)
             self.task_model.control.banks = dict(checkpoint.extra)
-        self._shorten_log()
+        shorten_log(self.folder, position.evaluations)
         warmup = min(settings.warmup_steps, settings.steps // 2)
         self._clock = time.monotonic()
         self.model.train()
@@ -157,13 +157,6 @@ class TaskTrainer:
         rates = (settings.learning_rate, settings.new_learning_rate or settings.learning_rate)
         new = self.task_model.new_modules
         return build_optimizer(self.model, rates, settings.weight_decay, new)
-
-    def _shorten_log(self) -> None:
-        """Lines that were logged after the checkpoint are about to be written again."""
-        path = self.folder / LOG
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()[: self.position.evaluations]
-            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def _next_batches(self) -> list[np.ndarray]:
         """The batches of a step; an epoch that ends in the middle of it is followed by the next."""
