@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="../shared/data is not here"))
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+@pytest.fixture(scope="session")
+def zoo() -> ModuleType:
+    """The tiny models of every family, see `tests/families/zoo.py`."""
+    if "families_zoo" not in sys.modules:
+        path = Path(__file__).parent / "families" / "zoo.py"
+        spec = importlib.util.spec_from_file_location("families_zoo", path)
+        sys.modules["families_zoo"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["families_zoo"])
+    return sys.modules["families_zoo"]
 
 
 @pytest.fixture(scope="session")

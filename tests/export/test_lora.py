@@ -1,9 +1,6 @@
 """One condition as an ordinary LoRA folder, which PEFT and Transformers load by themselves."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -45,17 +42,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def zoo() -> ModuleType:
-    # By its path: with --import-mode=importlib the tests are no package and on no path.
-    if "families_zoo" not in sys.modules:
-        path = Path(__file__).parents[1] / "families" / "zoo.py"
-        spec = importlib.util.spec_from_file_location("families_zoo", path)
-        sys.modules["families_zoo"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["families_zoo"])
-    return sys.modules["families_zoo"]
 
 
 @pytest.fixture

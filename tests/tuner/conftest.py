@@ -1,10 +1,6 @@
 """Tiny frozen models with adapters that really change something."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -120,15 +116,3 @@ def randomised() -> Callable[..., None]:
 @pytest.fixture
 def texts() -> Callable[..., dict[str, Tensor]]:
     return make_texts
-
-
-@pytest.fixture(scope="session")
-def zoo() -> ModuleType:
-    """The tiny models of every family, see `tests/families/zoo.py`."""
-    # By its path: with --import-mode=importlib the tests are no package and on no path.
-    if "families_zoo" not in sys.modules:
-        path = Path(__file__).parents[1] / "families" / "zoo.py"
-        spec = importlib.util.spec_from_file_location("families_zoo", path)
-        sys.modules["families_zoo"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["families_zoo"])
-    return sys.modules["families_zoo"]

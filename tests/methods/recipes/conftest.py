@@ -1,10 +1,5 @@
 """Tiny encoder–decoders in place of those that would have to be downloaded."""
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 from transformers import PreTrainedModel
@@ -22,18 +17,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def zoo() -> ModuleType:
-    """The tiny models of every family, see `tests/families/zoo.py`."""
-    # By its path: with --import-mode=importlib the tests are no package and on no path.
-    if "families_zoo" not in sys.modules:
-        path = Path(__file__).parents[2] / "families" / "zoo.py"
-        spec = importlib.util.spec_from_file_location("families_zoo", path)
-        sys.modules["families_zoo"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["families_zoo"])
-    return sys.modules["families_zoo"]
 
 
 @pytest.fixture
