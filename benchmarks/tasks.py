@@ -204,6 +204,7 @@ def shuffled_scores(made: Any, mixture: Path) -> pd.DataFrame:
     from hyperadapters.experiments.tasks.answers import answered, tokens_of
     from hyperadapters.tasks import read_mixture
     from hyperadapters.training.tasks.loss import decoder_inputs
+    from hyperadapters.tuner import read_inputs
 
     model, known = made.task_model, made.known
     examples = read_examples(read_mixture(mixture))
@@ -217,7 +218,7 @@ def shuffled_scores(made: Any, mixture: Path) -> pd.DataFrame:
             yield {**batch, "decoder_input_ids": decoder_inputs(model.model, labels)}
 
     model.control.kind = "shuffled"
-    model.control.fill(batches())
+    model.control.fill(read_inputs(model.model, batches()))
     test = examples[examples["split"] == "test"].reset_index(drop=True)
     predictions = answered(model, test, known, seed=made.record.seed)
     model.control.kind = made.task_model.settings.conditioning

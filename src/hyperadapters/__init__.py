@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
     from hyperadapters.tasks import Task, read_mixture
-    from hyperadapters.tuner import Group, HyperAdapterConfig, adapter_network, conditioned
+    from hyperadapters.tuner import (
+        Group,
+        HyperAdapterConfig,
+        adapter_network,
+        calibrate,
+        conditioned,
+    )
 
 __version__ = "0.1.0"
 
@@ -54,6 +60,7 @@ __all__ = [
     "Vector",
     "__version__",
     "adapter_network",
+    "calibrate",
     "conditioned",
     "evaluate",
     "evaluate_tasks",
@@ -81,6 +88,7 @@ _HOME = {
     "lora_of": "export",
     "HyperAdaptersError": "errors",
     "adapter_network": "tuner",
+    "calibrate": "tuner",
     "conditioned": "tuner",
     "evaluate": "evaluation",
     "evaluate_tasks": "evaluation.tasks",

@@ -36,6 +36,8 @@ class Instance:
             configuration's `condition_width`.
         hidden_width: Width of the small network's hidden layer; ``None`` takes that of its output.
         reading: What the small network is, see `Reading`.
+        standardised: Whether every dimension of the pooled states is brought to mean 0 and variance
+            1 first, by statistics that `hyperadapters.calibrate` takes from a sample of inputs.
     """
 
     pool: Pool = "mean"
@@ -44,6 +46,7 @@ class Instance:
     hidden_width: int | None = None
     source: InstanceSource = "backbone"
     reading: Reading = "normalised"
+    standardised: bool = False
 
     def __post_init__(self) -> None:
         if self.pool not in get_args(Pool):

@@ -6,6 +6,7 @@ from hyperadapters.encoders.build import build_encoder
 from hyperadapters.encoders.lookup import LookupEncoder
 from hyperadapters.encoders.plain import PlainEncoder
 from hyperadapters.encoders.prepare import prepare
+from hyperadapters.encoders.standardised import StandardisedEncoder
 from hyperadapters.encoders.start import Start, zero_dims
 from hyperadapters.encoders.vector import VectorEncoder
 
@@ -14,6 +15,7 @@ __all__ = [
     "ConditionEncoder",
     "LookupEncoder",
     "PlainEncoder",
+    "StandardisedEncoder",
     "Start",
     "VectorEncoder",
     "build_encoder",

@@ -1,10 +1,13 @@
 """From the declaration of a condition to its encoder."""
 
-from hyperadapters.conditions import Attributes, Condition, Lookup, Vector
+from dataclasses import replace
+
+from hyperadapters.conditions import Attributes, Condition, Instance, Lookup, Vector
 from hyperadapters.encoders.attributes import AttributesEncoder
 from hyperadapters.encoders.base import ConditionEncoder
 from hyperadapters.encoders.lookup import LookupEncoder
 from hyperadapters.encoders.plain import PlainEncoder
+from hyperadapters.encoders.standardised import StandardisedEncoder
 from hyperadapters.encoders.start import Start
 from hyperadapters.encoders.vector import VectorEncoder
 from hyperadapters.errors import ConfigError
@@ -50,6 +53,17 @@ def build_encoder(
     if isinstance(condition, Attributes):
         width = condition.width or default_width
         return AttributesEncoder(condition.sizes, width, start=start, parts=parts, name=name)
+    if isinstance(condition, Instance) and condition.standardised:
+        reader = build_encoder(
+            name,
+            replace(condition, standardised=False),
+            default_width=default_width,
+            start=start,
+            parts=parts,
+            centred=centred,
+            instance_width=instance_width,
+        )
+        return StandardisedEncoder(reader, checked_width(name, instance_width))
     in_width = (
         condition.width if isinstance(condition, Vector) else checked_width(name, instance_width)
     )

@@ -1,6 +1,6 @@
 """From conditions to adapter weights: encoders, sources and head generator in one module."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,9 +25,12 @@ from hyperadapters.encoders import (
 )
 from hyperadapters.encoders.combine import Combiner, zero_parts
 from hyperadapters.errors import ConditionError
+from hyperadapters.hypernetworks.centred import CentredHypernetwork
 from hyperadapters.hypernetworks.head import HeadGenerator
+from hyperadapters.hypernetworks.learned import LearnedAdapter
 from hyperadapters.hypernetworks.sources import GroupSource
 from hyperadapters.hypernetworks.spec import GroupSpec, NetworkSpec
+from hyperadapters.hypernetworks.stored import StoredAdapters
 
 
 class AdapterNetwork(nn.Module):
@@ -180,6 +183,25 @@ class AdapterNetwork(nn.Module):
                     centred=spec.centred,
                     instance_width=spec.instance_width,
                 )
+
+    def encoders_of(self, name: str) -> list[ConditionEncoder]:
+        """The encoders of a condition: one, or one for each that reads it where none is shared."""
+        owners = {self._owner(owner) for owner in (*range(len(self.spec.groups)), "head")}
+        keys = [name + owner for owner in sorted(owners)]
+        found = [self.encoders[key] for key in keys if key in self.encoders]
+        return [encoder for encoder in found if isinstance(encoder, ConditionEncoder)]
+
+    def generator_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that write adapters, without those that are one (learned or stored)."""
+        yield from self.encoders.parameters()
+        yield from self.combiners.parameters()
+        for module in self.sources:
+            source = module.source
+            if isinstance(source, CentredHypernetwork):
+                held = {id(parameter) for parameter in source.shared.parameters()}
+                yield from (p for p in source.parameters() if id(p) not in held)
+            elif not isinstance(source, LearnedAdapter | StoredAdapters):
+                yield from source.parameters()  # pyright: ignore
 
     def _combiner(self, names: Sequence[str], owner: str = "") -> Combiner:
         key = "+".join(names) + owner

@@ -1,5 +1,6 @@
 """The PEFT method: configuration, model, layer, registration. The only room that knows PEFT."""
 
+from hyperadapters.tuner.calibrate import calibrate, read_inputs, standardise
 from hyperadapters.tuner.conditioning import conditioned
 from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.groups import Group
@@ -11,8 +12,11 @@ __all__ = [
     "HyperAdapterConfig",
     "HyperAdapterModel",
     "adapter_network",
+    "calibrate",
     "conditioned",
+    "read_inputs",
     "register",
+    "standardise",
 ]
 
 register()

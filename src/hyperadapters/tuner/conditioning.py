@@ -122,7 +122,7 @@ class Conditioning:
             id(self.tuner),
             adapters,
             tuple(network.training for network in networks),
-            sum(parameter._version for network in networks for parameter in network.parameters()),
+            sum(tensor._version for network in networks for tensor in _tensors(network)),
         )
 
     def instances(self, given: Mapping[str, Any], *sources: InstanceSource) -> dict[str, Instance]:
@@ -377,6 +377,11 @@ def conditioned(model: nn.Module, **conditions: Any) -> Iterator[None]:
     # Every call makes its own weights: meanwhile adapters may be switched, trained or deleted.
     with conditioning.kept_waiting(given):
         yield
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    yield from network.parameters()
+    yield from network.buffers()
 
 
 def _is_list(value: Any, condition: Condition) -> bool:

@@ -1,7 +1,9 @@
 import torch
 from torch import nn
 
-from hyperadapters.training.tasks.optimizer import build_optimizer
+from hyperadapters.training.tasks.optimizer import ADAPTER, GENERATOR, NEW, build_optimizer
+
+RATES = {ADAPTER: 0.1, NEW: 0.3, GENERATOR: 0.02}
 
 
 class Block(nn.Module):
@@ -23,7 +25,7 @@ def groups_of(optimizer, model):
 
 def test_rates_and_decay():
     model = nn.ModuleDict({"block": Block()})
-    optimizer = build_optimizer(model, (0.1, 0.3), 0.01, ["crossattention"])
+    optimizer = build_optimizer(model, RATES, 0.01, ["crossattention"])
     assert groups_of(optimizer, model) == {
         "block.crossattention.weight": (0.3, 0.01),
         "block.crossattention.bias": (0.3, 0.0),
@@ -34,6 +36,6 @@ def test_rates_and_decay():
 
 def test_without_anything_new():
     model = nn.Linear(2, 2)
-    optimizer = build_optimizer(model, (0.1, 0.3), 0.0)
+    optimizer = build_optimizer(model, RATES, 0.0)
     assert set(groups_of(optimizer, model).values()) == {(0.1, 0.0)}
     assert isinstance(optimizer, torch.optim.AdamW)

@@ -250,7 +250,7 @@ def test_the_shuffled_control_is_given_rows_of_all_tasks(runs):
     made.fit()
     (bank,) = made.task_model.control.banks.values()
     assert bank.shape[0] == 20
-    made.task_model.prepare_controls(made._control_batches())
+    made.task_model.renew_control(made._control_batches())
     (again,) = made.task_model.control.banks.values()
     assert torch.equal(bank, again)  # of the model that was kept
 

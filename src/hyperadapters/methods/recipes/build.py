@@ -108,11 +108,11 @@ def _groups(settings: TaskSettings, stack: Any) -> list[Group]:
 
 
 def _conditions(settings: TaskSettings, groups: list[Group], n_tasks: int) -> dict[str, Condition]:
-    reading: Any = settings.reading
+    how: dict[str, Any] = {"reading": settings.reading, "standardised": settings.standardised}
     declared: dict[str, Condition] = {
         TASKS: Lookup(n_tasks, unknown="error"),
-        READ_FIRST: Instance(source="first-pass", reading=reading),
-        ENCODED: Instance(source="encoder", reading=reading),
+        READ_FIRST: Instance(source="first-pass", **how),
+        ENCODED: Instance(source="encoder", **how),
     }
     used = {name for group in groups for name in group.conditions or ()}
     return {name: condition for name, condition in declared.items() if name in used}

@@ -4,9 +4,8 @@ If a model does as well when every row is given the vector of another row, it do
 vectors say of the rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -23,20 +22,19 @@ class Control:
 
     Args:
         kind: ``"own"`` (nothing is replaced), ``"shuffled"`` (the vector of another row) or
-            ``"constant"`` (one random vector for all).
+            ``"constant"`` (that of one training row for all, as it was before training).
         model: The model; in training its batches are shuffled within themselves.
 
     Attributes:
         banks: Name of the condition → vectors of training rows of all tasks, shape ``(n, width)``,
             from which rows are given one when answers are written: which one depends on nothing but
-            the row's own vector. Until it is filled a row that is alone gets zeros.
+            the row's own vector. Until there are any, rows that cannot be shuffled get zeros.
     """
 
     def __init__(self, kind: str, model: nn.Module) -> None:
         self.kind = kind
         self.banks: dict[str, Float[Tensor, "n width"]] = {}
         self._model = model
-        self._collecting: dict[str, list[Tensor]] | None = None
 
     def __call__(
         self, name: str, pooled: Float[Tensor, "rows width"]
@@ -47,16 +45,12 @@ class Control:
             name: Name of the condition.
             pooled: Their own vectors.
         """
-        if self._collecting is not None:
-            self._collecting.setdefault(name, []).append(pooled.detach())
-            return pooled
-        if self.kind == "constant":
-            generator = torch.Generator().manual_seed(0)
-            constant = torch.randn(1, pooled.shape[1], generator=generator)
-            return constant.to(pooled).expand_as(pooled)
-        if self.kind != "shuffled":
+        if self.kind == "own":
             return pooled
         bank, alone = self.banks.get(name), len(pooled) == 1
+        if self.kind == "constant":
+            constant = torch.zeros_like(pooled[:1]) if bank is None else bank[:1].to(pooled)
+            return constant.expand_as(pooled)
         if bank is None or (self._model.training and not alone):
             return torch.zeros_like(pooled) if alone else pooled.roll(1, dims=0)
         bank = bank.to(pooled)
@@ -67,24 +61,13 @@ class Control:
         """All vectors, one below the other; `None` before there are any."""
         return torch.cat(list(self.banks.values())) if self.banks else None
 
-    @torch.no_grad()
-    def fill(self, batches: Iterable[dict[str, Any]]) -> None:
-        """Fill the banks with the vectors of these batches.
+    def fill(self, read: Mapping[str, Float[Tensor, "n width"]]) -> None:
+        """Fill the banks.
 
         Args:
-            batches: Arguments of the model.
+            read: Name of the condition → vectors of training rows, see `read_inputs`.
         """
-        was_training = self._model.training
-        self._model.eval()
-        self._collecting = {}
-        try:
-            for batch in batches:
-                self._model(**batch)
-            read = self._collecting.items()
-            self.banks |= {name: torch.cat(vectors)[:BANK_SIZE] for name, vectors in read}
-        finally:
-            self._collecting = None
-            self._model.train(was_training)
+        self.banks |= {name: vectors[:BANK_SIZE] for name, vectors in read.items()}
 
     def save(self, folder: Path) -> None:
         """Write the banks, if there are any."""

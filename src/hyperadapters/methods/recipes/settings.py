@@ -19,11 +19,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "hidden_width": 128,
         "site_width": 10,
         "separate_encoders": True,
+        "standardised": False,
         "dropout": 0.0,
         "loss": "sum",
         "label_smoothing": 0.1,
         "learning_rate": 3e-4,
         "new_learning_rate": 0.0,
+        "generator_learning_rate": 0.0,
         "weight_decay": 0.0,
         "warmup_steps": 500,
         "schedule": "linear",
@@ -88,6 +90,9 @@ class TaskSettings(SettingsTable):
     reading: str = setting(
         "plain", "what reads the pooled input: plain (two layers), none, normalised (with mlp)"
     )
+    standardised: bool = setting(
+        True, "whether pooled inputs are brought to mean 0 and variance 1 in every dimension"
+    )
     condition_width: int = setting(64, "width of condition vectors (with mlp, basis, chunked)")
     hidden_width: int = setting(32, "width of the generator's hidden layer")
     site_width: int = setting(10, "width of the learned vector of a layer")
@@ -104,6 +109,9 @@ class TaskSettings(SettingsTable):
     learning_rate: float = setting(1e-3, "peak learning rate")
     new_learning_rate: float = setting(
         0.0, "peak learning rate of modules that are new in the backbone; 0: that of the rest"
+    )
+    generator_learning_rate: float = setting(
+        0.0, "peak learning rate of what writes adapters; 0: that of the rest"
     )
     weight_decay: float = setting(0.0, "decoupled weight decay of matrices")
     warmup_steps: int = setting(100, "steps of linear warm-up")

@@ -15,7 +15,7 @@ from hyperadapters.errors import RunError
 from hyperadapters.methods.recipes.build import TASKS, build_config, is_full
 from hyperadapters.methods.recipes.controls import Control
 from hyperadapters.methods.recipes.settings import TaskSettings
-from hyperadapters.tuner import adapter_network, register
+from hyperadapters.tuner import adapter_network, read_inputs, register, standardise
 from hyperadapters.tuner.conditioning import conditioning_of
 from hyperadapters.tuner.upstream import upstream_warnings_ignored
 
@@ -115,14 +115,26 @@ class TaskModel:
             return {}
         return {TASKS: task_index}
 
-    def prepare_controls(self, batches: Iterable[dict[str, Any]]) -> None:
+    def read_before_training(self, batches: Iterable[dict[str, Any]]) -> None:
+        """Read training rows once: what pooled inputs are standardised by, and control vectors.
+
+        Args:
+            batches: Arguments of the model, with rows of all tasks; only of a model that is adapted
+                by its input they are looked at.
+        """
+        if self.is_adapted:
+            read = read_inputs(self.model, batches)
+            standardise(self.model, read)
+            self.control.fill(read)
+
+    def renew_control(self, batches: Iterable[dict[str, Any]]) -> None:
         """Let the shuffled control read training rows, from which others will be given vectors.
 
         Args:
             batches: Arguments of the model, with rows of all tasks; not read by other models.
         """
         if self.control.kind == "shuffled":
-            self.control.fill(batches)
+            self.control.fill(read_inputs(self.model, batches))
 
     def parameter_counts(self) -> dict[str, int]:
         """How many parameters are trained, and how many of them are the adapters'."""
@@ -144,7 +156,8 @@ class TaskModel:
             self.model.save_pretrained(folder, save_embedding_layers=False)  # pyright: ignore
         else:
             self.model.save_pretrained(folder)  # pyright: ignore[reportCallIssue]
-        self.control.save(folder)
+        if self.control.kind != "own":
+            self.control.save(folder)
 
     def _copied(self) -> int:
         """Parameters that are there twice: PEFT keeps the original of what it trains."""

@@ -35,7 +35,7 @@ from hyperadapters.training.log import LOG, shorten_log
 from hyperadapters.training.optimizer import rate_factor
 from hyperadapters.training.progress import Progress, Step
 from hyperadapters.training.tasks.loss import decoder_inputs, smoothed_loss
-from hyperadapters.training.tasks.optimizer import build_optimizer
+from hyperadapters.training.tasks.optimizer import ADAPTER, GENERATOR, NEW, build_optimizer
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 CONTROL_ROWS = 512
@@ -127,6 +127,8 @@ class TaskTrainer:
         settings, position = self.settings, self.position
         optimizer = self._optimizer()
         peaks = [group["lr"] for group in optimizer.param_groups]
+        # Before a checkpoint is loaded: what is read is then the same in every session.
+        self.task_model.read_before_training(self._control_batches())
         if checkpoint is not None:
             position = self.position = checkpoint.position
             self.best = checkpoint.best
@@ -149,12 +151,17 @@ class TaskTrainer:
                 self._save(optimizer)
         load_trainable(self.model, self.best)
         self.model.eval()
-        self.task_model.prepare_controls(self._control_batches())
+        self.task_model.renew_control(self._control_batches())
         return position
 
     def _optimizer(self) -> torch.optim.AdamW:
         settings = self.settings
-        rates = (settings.learning_rate, settings.new_learning_rate or settings.learning_rate)
+        general = settings.learning_rate
+        rates = {
+            ADAPTER: general,
+            NEW: settings.new_learning_rate or general,
+            GENERATOR: settings.generator_learning_rate or general,
+        }
         new = self.task_model.new_modules
         return build_optimizer(self.model, rates, settings.weight_decay, new)
 
@@ -225,7 +232,7 @@ class TaskTrainer:
         return {**batch, "decoder_input_ids": shifted, **conditions}, labels
 
     def _control_batches(self) -> Iterator[dict[str, torch.Tensor]]:
-        """Some training rows, as many of each task; read by the shuffled control alone."""
+        """Some training rows, as many of each task."""
         generator = np.random.default_rng(self.seed)
         tasks = np.unique(self.tokens.task)
         each = -(-CONTROL_ROWS // len(tasks))
@@ -250,7 +257,7 @@ class TaskTrainer:
 
     def _evaluate(self) -> None:
         # What the control holds was made by the model of the last evaluation.
-        self.task_model.prepare_controls(self._control_batches())
+        self.task_model.renew_control(self._control_batches())
         scores = self.score_dev()
         position = self.position
         self._keep_time()
