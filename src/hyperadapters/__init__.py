@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         adapter_network,
         calibrate,
         conditioned,
+        shared_texts,
     )
 
 __version__ = "0.1.0"
@@ -73,6 +74,7 @@ __all__ = [
     "mixture",
     "read_annotations",
     "read_mixture",
+    "shared_texts",
 ]
 
 _HOME = {
@@ -90,6 +92,7 @@ _HOME = {
     "adapter_network": "tuner",
     "calibrate": "tuner",
     "conditioned": "tuner",
+    "shared_texts": "tuner",
     "evaluate": "evaluation",
     "evaluate_tasks": "evaluation.tasks",
     "fit_tasks": "experiments.tasks",

@@ -6,6 +6,7 @@ from hyperadapters.tuner.config import HyperAdapterConfig
 from hyperadapters.tuner.groups import Group
 from hyperadapters.tuner.model import HyperAdapterModel, adapter_network
 from hyperadapters.tuner.register import register
+from hyperadapters.tuner.texts import shared_texts
 
 __all__ = [
     "Group",
@@ -16,6 +17,7 @@ __all__ = [
     "conditioned",
     "read_inputs",
     "register",
+    "shared_texts",
     "standardise",
 ]
 
