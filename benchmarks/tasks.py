@@ -85,31 +85,31 @@ class Mixture:
     file: str | None = None
 
 
-SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 100}
+SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 50}
 CORE = ("hyperdecoder-lora", "single-adapter", "hyperdecoder", "hyperdecoder-lora, shuffled")
 MIXTURES = {
     "glue_like": Mixture(
-        (0, 1, 2), {**SHARED, "steps": 800, "evaluate_every": 400, "dev_limit": 100}
+        (0, 1, 2), {**SHARED, "steps": 400, "evaluate_every": 400, "dev_limit": 100}
     ),
     "extractive_qa": Mixture(
-        (0, 1),
+        (0,),
         {
-            **{**SHARED, "batch_size": 16, "steps": 600, "evaluate_every": 300, "dev_limit": 30},
-            **{"max_source": 256, "max_target": 32, "stride": 64},
+            **{**SHARED, "batch_size": 16, "steps": 250, "evaluate_every": 250, "dev_limit": 30},
+            **{"max_source": 192, "max_target": 24, "stride": 64},
         },
         (*CORE, "hyperformer", "adapter-per-task"),
     ),
     "summaries_nli": Mixture(
-        (0, 1),
+        (0,),
         {
-            **{**SHARED, "batch_size": 16, "steps": 600, "evaluate_every": 300, "dev_limit": 30},
-            **{"max_source": 256, "max_target": 64},
+            **{**SHARED, "batch_size": 16, "steps": 250, "evaluate_every": 250, "dev_limit": 30},
+            **{"max_source": 192, "max_target": 48},
         },
         (*CORE, "hyperformer", "adapter-per-task"),
     ),
     "glue_grid": Mixture(
         (0,),
-        {**SHARED, "steps": 300, "evaluate_every": 300, "dev_limit": 50},
+        {**SHARED, "steps": 150, "evaluate_every": 150, "dev_limit": 50},
         tuple(GRID),
         "glue_like",
     ),

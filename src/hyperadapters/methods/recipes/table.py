@@ -8,12 +8,16 @@ from typing import Any
 from hyperadapters.errors import ConfigError
 from hyperadapters.methods.recipes.settings import TaskSettings
 
+# A generator that reads inputs moves all adapters at once.
+_READS_INPUT = {"generator_learning_rate": 3e-4}
 _OURS = {
+    **_READS_INPUT,
     "hypernetwork": "mlp",
     "start": "zero-change",
     "reading": "normalised",
     "hidden_width": 64,
     "site_width": 32,
+    "encoder_width": 192,
 }
 
 
@@ -45,7 +49,7 @@ _TABLE = (
         "hyperdecoder",
         "learned adapters in the encoder; in the decoder adapters written for each input from what "
         "the encoder makes of it (Ivison & Peters 2022)",
-        {"decoder": "instance-generated"},
+        {**_READS_INPUT, "decoder": "instance-generated"},
     ),
     Recipe(
         "hyperdecoder-lora",
@@ -55,7 +59,7 @@ _TABLE = (
     Recipe(
         "hyperencoder",
         "the encoder reads twice: adapters for the second pass are written from the first",
-        {**_MATCHED, "encoder": "instance-generated"},
+        {**_READS_INPUT, **_MATCHED, "encoder": "instance-generated"},
     ),
     Recipe(
         "hyperformer",
