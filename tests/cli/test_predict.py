@@ -38,6 +38,43 @@ def test_who_is_asked(ask, texts_csv, quick_run):
     assert "(2 population)" in outcome.out
 
 
+def test_aggregates(ask, command, texts_csv, quick_run, tmp_path):
+    path = tmp_path / "texts.parquet"
+    outcome, everyone = ask(texts_csv, "--annotators", "all", "--aggregate", path)
+    assert "24 predictions in" in outcome.out and "texts.parquet (24 known)" in outcome.out
+    table = pd.read_parquet(path)
+    assert table["n_annotators"].tolist() == [12, 12]
+    means = everyone.groupby("text_id", sort=False)["p_toxic"].mean()
+    assert table["p_toxic"].to_numpy() == pytest.approx(means.to_numpy())
+    alone = tmp_path / "alone.csv"
+    options = ("--annotators", "all", "--aggregate", alone)
+    assert command("predict", quick_run, "--input", texts_csv, *options).status == 0
+    assert pd.read_csv(alone)["share_toxic"].tolist() == table["share_toxic"].tolist()
+
+
+def test_stopped_and_resumed(ask, command, refused, texts_csv, quick_run, tmp_path, monkeypatch):
+    from hyperadapters.inference import Answers, question
+
+    monkeypatch.setattr(question, "CHUNK_ROWS", 12)
+    options = ("--input", texts_csv, "--output", tmp_path / "out.csv", "--annotators", "all")
+    of = Answers.of
+
+    def stop(self, chunk):
+        if chunk.texts.start == 1:
+            raise KeyboardInterrupt
+        return of(self, chunk)
+
+    monkeypatch.setattr(Answers, "of", stop)
+    assert command("predict", quick_run, *options).status == 130
+    monkeypatch.setattr(Answers, "of", of)
+    assert not (tmp_path / "out.csv").exists()
+    assert "go on with --resume" in refused("predict", quick_run, *options)
+    _, table = ask(texts_csv, "--annotators", "all", name="other.csv")
+    assert command("predict", quick_run, *options, "--resume").status == 0
+    assert (tmp_path / "out.csv").read_bytes() == table.read_bytes()
+    assert "is there already" in refused("predict", quick_run, *options, "--resume")
+
+
 def test_rows_is_the_default(ask, ratings_csv, two_kinds):
     _, table = ask(ratings_csv)
     assert table["annotator"].tolist() == two_kinds["annotator"].tolist()
@@ -87,6 +124,16 @@ def test_mistakes(mistake, texts_csv, ratings_csv, two_kinds, tmp_path):
     )
     two_kinds.assign(label="rude").to_csv(tmp_path / "rude.csv", index=False)
     assert "['rude'] are not among those of the run (fine, toxic)" in mistake(tmp_path / "rude.csv")
+
+
+def test_what_to_make(mistake, refused, texts_csv, quick_run, tmp_path):
+    options = ("--annotators", "all")
+    assert "name a file to make" in refused("predict", quick_run, "--input", texts_csv, *options)
+    both = (*options, "--aggregate", tmp_path / "out.parquet")
+    assert "cannot both be written" in mistake(texts_csv, *both)
+    assert "unknown kind of file '.xls'" in mistake(
+        *(texts_csv, *options, "--aggregate", tmp_path / "texts.xls")
+    )
 
 
 def test_nobody_at_all(mistake, texts_csv):

@@ -1,8 +1,10 @@
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 import hyperadapters as ha
 from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
 from hyperadapters.experiments import Run, fit, load
+from hyperadapters.inference import question
 from hyperadapters.training import Progress
 
 
@@ -45,6 +48,60 @@ def test_a_table_is_asked_row_by_row(run, two_kinds):
     stored = run.predictions.query("split == 'test'").reset_index(drop=True)
     assert table["annotator"].tolist() == stored["annotator"].tolist()
     np.testing.assert_array_equal(table["p_toxic"], stored["p_toxic"])
+
+
+def test_predictions_straight_to_a_file(run, tmp_path):
+    texts, told = ["good", "bad one", "nice"], []
+    asked = run.predict_to(
+        tmp_path / "out.parquet",
+        texts,
+        aggregate=tmp_path / "texts.csv",
+        progress=lambda done, total: told.append((done, total)),
+    )
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(table, run.predict(texts), rtol=0, atol=0)
+    assert len(asked) == len(table) == asked.n_known == 36
+    assert told[-1] == (36, 36)
+    assert len(pd.read_csv(tmp_path / "texts.csv")) == 3
+
+
+@pytest.mark.parametrize("changed", ["run", "input", "choice of annotators"])
+def test_only_the_same_job_is_resumed(changed, copied, tmp_path, monkeypatch):
+    monkeypatch.setattr(question, "CHUNK_ROWS", 12)
+    texts = ["good", "bad"]
+
+    def stop(done, total):
+        if list(tmp_path.rglob("000000.parquet")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(copied).predict_to(tmp_path / "out.csv", texts, progress=stop)
+    who = "all"
+    if changed == "run":
+        settings = json.loads((copied / "run.json").read_text())
+        (copied / "run.json").write_text(json.dumps({**settings, "seed": 5}))
+    elif changed == "input":
+        texts = ["good", "bad "]
+    else:
+        who = list(load(copied).vocabulary.names[::-1])
+    with pytest.raises(RunError, match=f"had another {changed}; repeat"):
+        load(copied).predict_to(tmp_path / "out.csv", texts, who, resume=True)
+
+
+def test_memory_does_not_grow_with_the_number_of_texts(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(question, "CHUNK_ROWS", 240)
+
+    def peak(n):
+        table = pd.DataFrame({"text_id": [f"t{i}" for i in range(n)], "text": ["good red"] * n})
+        gc.collect()
+        tracemalloc.start()
+        run.predict_to(tmp_path / f"{n}.csv", table)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(20)  # what is imported or kept once
+    assert peak(600) < 1.5 * peak(60)
 
 
 @pytest.mark.parametrize(

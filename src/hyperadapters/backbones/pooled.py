@@ -24,8 +24,8 @@ class ClassificationHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.out_proj = nn.Linear(width, n_labels)
 
-    def forward(self, features: Float[Tensor, "rows width"]) -> Float[Tensor, "rows n_labels"]:
-        """Pooled vectors → logits."""
+    def forward(self, features: Float[Tensor, "texts width"]) -> Float[Tensor, "rows n_labels"]:
+        """Pooled vectors → logits; one row per text, unless a hook makes several of each."""
         hidden = torch.tanh(self.dense(self.dropout(features)))
         return self.out_proj(self.dropout(hidden))
 

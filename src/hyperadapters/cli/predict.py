@@ -23,14 +23,25 @@ def predict(
         ),
     ],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             metavar="PREDICTIONS",
-            help="File to make: .parquet, .csv or .jsonl.",
+            help="File to make, a row for every text and annotator: .parquet, .csv or .jsonl. "
+            "May be left out where --aggregate is given.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    aggregate: Annotated[
+        Path | None,
+        typer.Option(
+            "--aggregate",
+            metavar="FILE",
+            help="File to make, a row for every text: of each label mean, standard deviation and "
+            "share of the people, the label most of them get, and how far they disagree.",
+            show_default=False,
+        ),
+    ] = None,
     annotators: Annotated[
         str,
         typer.Option(
@@ -46,6 +57,12 @@ def predict(
             "--split", metavar="NAME", help="Only rows of this split.", show_default=False
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the same command where it was stopped; nothing is lost."
+        ),
+    ] = False,
     text: Text = TEXT,
     annotator: Annotator = "annotator",
     label: Label = "label",
@@ -55,15 +72,17 @@ def predict(
 
     Example: hyperadapters predict runs/first --input new.csv --output new.parquet --annotators all
     """
+    from hyperadapters.cli.row_progress import shown_rows
     from hyperadapters.data import read_annotations
     from hyperadapters.experiments import load
     from hyperadapters.experiments.folder import refuse_existing
-    from hyperadapters.inference import ALL, POPULATION, ROWS
-    from hyperadapters.tables import check_ending, write_predictions
+    from hyperadapters.inference import ALL, POPULATION, ROWS, targets_of
 
     # Before the work, not after it.
-    check_ending(output)
-    refuse_existing(output)
+    targets = targets_of(output, aggregate)
+    if not resume:
+        for target in targets:
+            refuse_existing(target)
     loaded = load(run)
     table = read_annotations(
         input,
@@ -78,11 +97,14 @@ def predict(
     if split is not None:
         table = _only(table, split, input)
     who = annotators if annotators in (ALL, POPULATION, ROWS) else _ids(annotators)
-    predictions = loaded.predict(table, who)
-    write_predictions(predictions, output)
-    sources = predictions["source"].value_counts()
-    told = ", ".join(f"{count:,} {source}" for source, count in sources.items())
-    typer.echo(f"{len(predictions):,} predictions in {output} ({told})")
+    with shown_rows() as progress:
+        asked = loaded.predict_to(
+            output, table, who, aggregate=aggregate, resume=resume, progress=progress
+        )
+    counts = {"known": asked.n_known, "population": len(asked) - asked.n_known}
+    told = ", ".join(f"{count:,} {source}" for source, count in counts.items() if count)
+    where = " and ".join(str(target) for target in targets)
+    typer.echo(f"{len(asked):,} predictions in {where} ({told})")
 
 
 def _ids(annotators: str) -> list[str]:

@@ -1,6 +1,7 @@
 """A finished run, opened again."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -12,12 +13,19 @@ from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
 from hyperadapters.experiments.folder import RunFolder, read_json
-from hyperadapters.experiments.record import RunRecord
-from hyperadapters.inference import ALL, Fitted, predict, rows_for
+from hyperadapters.experiments.record import RunRecord, versions
+from hyperadapters.inference import (
+    ALL,
+    Answers,
+    Fitted,
+    Question,
+    targets_of,
+    write_answers,
+)
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.tables import read_predictions, read_scores
-from hyperadapters.tables.frames import column_of
+from hyperadapters.tables.frames import column_of, columns_of
 
 _DAMAGE = (
     *(OSError, SafetensorError, ValueError, RuntimeError),
@@ -108,8 +116,71 @@ class Run:
             ConditionError: An id in the list is unknown to the run.
             DataError: There is no text, a text is empty, or a label is not one of the run's.
         """
-        rows = rows_for(with_text_ids(_as_table(texts)), annotators, self.vocabulary)
-        return predict(self.fitted, rows, seed=self.record.seed)
+        question = self._question(texts, annotators)
+        answers = Answers(self.fitted, question, seed=self.record.seed)
+        return pd.concat(list(answers), ignore_index=True)
+
+    def predict_to(
+        self,
+        output: str | PathLike[str] | None,
+        texts: Sequence[str] | pd.DataFrame,
+        annotators: str | Sequence[str] = ALL,
+        *,
+        aggregate: str | PathLike[str] | None = None,
+        resume: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Question:
+        """What annotators would say of texts, written to a file in bounded memory.
+
+        Rows stand in the order of the texts, of a text in that of the annotators (``"all"``: of
+        the vocabulary). What is finished is kept in a hidden folder beside the file until all is.
+
+        Args:
+            output: File of the PREDICTIONS: .parquet, .csv or .jsonl; `None` for none.
+            texts: As for `predict`.
+            annotators: As for `predict`.
+            aggregate: File of one row per text, see `hyperadapters.tables.aggregates`.
+            resume: Go on with the same job, where it was stopped.
+            progress: Is told how many rows are done, and of how many.
+
+        Returns:
+            What was asked; its length is the number of rows.
+
+        Raises:
+            ConditionError: An id in the list is unknown to the run.
+            ConfigError: No file is named, or one twice.
+            DataError: There is no text, a text is empty, a label is not one of the run's, a
+                pair of text and annotator occurs twice, or different texts have one id.
+            RunError: A file is there already or cannot be written, or the job cannot be resumed.
+        """
+        targets_of(output, aggregate)
+        question = self._question(texts, annotators)
+        count = _Counter(len(question), progress)
+        answers = Answers(self.fitted, question, seed=self.record.seed, tick=count.add)
+        write_answers(
+            *(answers, self.labels),
+            output=output,
+            aggregate=aggregate,
+            made_of={"run": self._fingerprint(), **_fingerprints(question)},
+            resume=resume,
+            done=count.skip,
+        )
+        return question
+
+    def _question(
+        self, texts: Sequence[str] | pd.DataFrame, annotators: str | Sequence[str]
+    ) -> Question:
+        table = with_text_ids(_as_table(texts))
+        return Question(table, annotators, self.vocabulary, self.labels)
+
+    def _fingerprint(self) -> str:
+        """Of everything that the answers of the run depend on."""
+        folder, found = self.folder, hashlib.sha256(versions()["hyperadapters"].encode())
+        weights = (folder.path / "adapter_model.safetensors", folder.counts)
+        for file in (folder.record, folder.labels, folder.vocabulary, *weights):
+            if file.is_file():
+                found.update(hashlib.sha256(file.read_bytes()).digest())
+        return found.hexdigest()
 
     def _load(self) -> Fitted:
         method = find_method(self.record.method)
@@ -138,6 +209,32 @@ def load(path: str | PathLike[str]) -> Run:
         RunError: It is not a run folder, or the run was never finished.
     """
     return Run.open(path)
+
+
+class _Counter:
+    """Rows that are done, and those that were done before."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self._total, self._progress, self._done = total, progress, 0
+
+    def add(self, n_rows: int) -> None:
+        """Some more rows are done."""
+        self.skip(n_rows)
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def skip(self, n_rows: int) -> None:
+        """Some rows were done before; nothing is told of them yet."""
+        self._done += n_rows
+
+
+def _fingerprints(question: Question) -> dict[str, str]:
+    columns = ("text_id", "text", "text_pair", "annotator", "label", "split")
+    table = columns_of(question.table, [name for name in columns if name in question.table])
+    given = table.to_csv(index=False)
+    asked = "" if question.names is None else "\x1f".join(question.names)
+    digests = (hashlib.sha256(t.encode(errors="surrogatepass")).hexdigest() for t in (given, asked))
+    return dict(zip(("input", "choice of annotators"), digests, strict=True))
 
 
 def _as_table(texts: Sequence[str] | pd.DataFrame) -> pd.DataFrame:

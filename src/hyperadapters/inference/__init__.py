@@ -1,6 +1,20 @@
 """Rows in, PREDICTIONS out."""
 
-from hyperadapters.inference.predict import Fitted, predict
+from hyperadapters.inference.predict import Answers, Fitted, predict
+from hyperadapters.inference.question import Chunk, Question
 from hyperadapters.inference.rows import ALL, POPULATION, ROWS, rows_for
+from hyperadapters.inference.stream import targets_of, write_answers
 
-__all__ = ["ALL", "POPULATION", "ROWS", "Fitted", "predict", "rows_for"]
+__all__ = [
+    "ALL",
+    "POPULATION",
+    "ROWS",
+    "Answers",
+    "Chunk",
+    "Fitted",
+    "Question",
+    "predict",
+    "rows_for",
+    "targets_of",
+    "write_answers",
+]

@@ -1,10 +1,16 @@
 """Probabilities of every row, joined to the row by its position."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
+from hyperadapters.data.tokens import TokenizedTexts, tokenize
+from hyperadapters.inference.question import Chunk, Question
 from hyperadapters.methods import AnnotatorClassifier
+from hyperadapters.methods.everyone import Everyone
 from hyperadapters.tables import predictions_frame
 from hyperadapters.tables.frames import column_of
 
@@ -31,6 +37,67 @@ def predict(fitted: Fitted, rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFram
     examples = fitted.examples(rows)
     with fitted.states_of(examples):
         probabilities = fitted.probabilities(examples)
+    return _frame(fitted, rows, probabilities, examples.annotators, seed)
+
+
+class Answers:
+    """PREDICTIONS of a fitted method, one chunk of a question at a time.
+
+    Args:
+        fitted: The fitted method.
+        question: What is asked.
+        seed: Seed of the run, for the column of that name.
+        tick: Is told how many more rows are done, whenever some are.
+    """
+
+    def __init__(
+        self,
+        fitted: Fitted,
+        question: Question,
+        *,
+        seed: int = 0,
+        tick: Callable[[int], None] | None = None,
+    ) -> None:
+        self.question = question
+        self._fitted = fitted
+        self._seed = seed
+        self._tick = tick
+        self._everyone: Everyone | None = None
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return map(self.of, self.question.chunks)
+
+    def of(self, chunk: Chunk) -> pd.DataFrame:
+        """PREDICTIONS of a chunk; they depend on no other chunk."""
+        rows, names = self.question.rows(chunk), self.question.names
+        if names is None or not isinstance(self._fitted, AnnotatorClassifier):
+            answers = predict(self._fitted, rows, seed=self._seed)
+            if self._tick is not None:
+                self._tick(len(answers))
+            return answers
+        indices = self._fitted.vocabulary.indices(names)
+        if self._everyone is None:
+            self._everyone = self._fitted.everyone(indices)
+        tokens = _tokens(self._fitted, self.question.texts(chunk))
+        probabilities = self._everyone.probabilities(tokens, chunk.annotators, self._tick)
+        asked = np.tile(indices[chunk.annotators], len(tokens))
+        flat = probabilities.reshape(len(rows), -1)
+        return _frame(self._fitted, rows, flat, asked, self._seed)
+
+
+def _tokens(fitted: AnnotatorClassifier, texts: pd.DataFrame) -> TokenizedTexts:
+    pairs = column_of(texts, "text_pair").tolist() if "text_pair" in texts else None
+    length = fitted.settings.max_length
+    return tokenize(fitted.backbone.tokenizer, column_of(texts, "text").tolist(), pairs, length)
+
+
+def _frame(
+    fitted: AnnotatorClassifier,
+    rows: pd.DataFrame,
+    probabilities: Float[np.ndarray, "rows labels"],
+    annotators: Int[np.ndarray, " rows"],
+    seed: int,
+) -> pd.DataFrame:
     return predictions_frame(
         column_of(rows, "text_id"),
         column_of(rows, "annotator"),
@@ -40,5 +107,5 @@ def predict(fitted: Fitted, rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFram
         split=column_of(rows, "split") if "split" in rows else "test",
         method=fitted.method.name,
         seed=seed,
-        source=np.where(examples.annotators >= 0, "known", "population"),
+        source=np.where(annotators >= 0, "known", "population"),
     )

@@ -39,13 +39,7 @@ def rows_for(
                 "the input has no column of annotators; say who is asked: all, population or ids"
             )
         return texts.reset_index(drop=True)
-    if annotators == "all":
-        names = list(vocabulary.names)
-    elif annotators == POPULATION:
-        names = [POPULATION]
-    else:
-        names = [annotators] if isinstance(annotators, str) else list(dict.fromkeys(annotators))
-        vocabulary.indices([name for name in names if name != POPULATION], strict=True)
+    names = names_for(annotators, vocabulary)
     columns = [c for c in ("text_id", "text", "text_pair", "split") if c in texts]
     distinct = texts.drop_duplicates("text_id")[columns]
     crossed = distinct.merge(pd.DataFrame({"annotator": names}), how="cross")
@@ -54,3 +48,20 @@ def rows_for(
         known = columns_of(texts, [*pair, "label"]).drop_duplicates(subset=pair)
         crossed = crossed.merge(known, on=pair, how="left")
     return crossed
+
+
+def names_for(annotators: str | Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    """Who is asked about every text, in the order of the vocabulary or of the list.
+
+    Args:
+        annotators: ``"all"``, ``"population"``, an id or a list of ids.
+        vocabulary: Annotators that the model knows.
+
+    Raises:
+        ConditionError: An id in the list is unknown to the model.
+    """
+    if annotators == ALL:
+        return list(vocabulary.names)
+    names = [annotators] if isinstance(annotators, str) else list(dict.fromkeys(annotators))
+    vocabulary.indices([name for name in names if name != POPULATION], strict=True)
+    return names

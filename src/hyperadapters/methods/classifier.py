@@ -18,6 +18,7 @@ from hyperadapters.encoders import LookupEncoder
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.hypernetworks import AdapterNetwork
 from hyperadapters.labels import LabelSpace
+from hyperadapters.methods.everyone import Everyone
 from hyperadapters.methods.examples import Examples
 from hyperadapters.methods.settings import Settings
 from hyperadapters.methods.states import TextStates
@@ -44,7 +45,10 @@ class AnnotatorClassifier:
     Attributes:
         shares_texts: Whether a text is read once for all annotators of a batch; true while the
             LoRA weights do not differ between annotators.
+        first_deviating: Number of the first layer in which annotators' LoRA weights may differ.
     """
+
+    condition = CONDITION
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class AnnotatorClassifier:
         depth = _first_adapted_layer(backbone.model, settings)
         self._trunk = Trunk(backbone.model, depth) if depth else None
         deviating = _deviating_layers(backbone.model, settings)
-        self._first_deviating = deviating[0] if method.is_staged else depth
+        self.first_deviating = deviating[0] if method.is_staged else depth
         self._states: dict[int, tuple[Examples, TextStates]] = {}
 
     @classmethod
@@ -164,13 +168,17 @@ class AnnotatorClassifier:
         """Keep what the frozen trunk makes of these texts for the length of the block."""
         if self._trunk is not None and id(examples) not in self._states:
             width = self.backbone.model.config.hidden_size
-            with self._precision():
+            with self.in_precision():
                 states = TextStates(self._trunk, examples.tokens, width)
             self._states[id(examples)] = (examples, states)
         try:
             yield
         finally:
             self._states.pop(id(examples), None)
+
+    def everyone(self, annotators: np.ndarray) -> Everyone:
+        """These annotators (indices, -1 for the population), to be asked about any texts."""
+        return Everyone(self, annotators)
 
     def logits(self, examples: Examples, batch: RowBatch) -> Tensor:
         """Logits of shape ``(rows, labels)`` for the rows of a batch, in their order.
@@ -179,10 +187,11 @@ class AnnotatorClassifier:
         frozen trunk (kept by `states_of`), layers that have the shared adapter alone, and, while
         nobody deviates, everything below the head.
         """
-        with self._precision():
+        with self.in_precision():
             return self._logits(examples, batch).float()
 
-    def _precision(self) -> AbstractContextManager[Any]:
+    def in_precision(self) -> AbstractContextManager[Any]:
+        """A block in which products are taken in the precision of the settings."""
         if self.settings.precision == "float32":
             return nullcontext()
         device = next(self.model.parameters()).device
@@ -204,8 +213,8 @@ class AnnotatorClassifier:
                 return self.model(**inputs, **conditions).logits
         with conditioning.applied(conditions, len(batch.rows)):
             start = None
-            if self._trunk and kept and self._first_deviating > self._trunk.depth:
-                start = self._first_deviating
+            if self._trunk and kept and self.first_deviating > self._trunk.depth:
+                start = self.first_deviating
                 inputs["inputs_embeds"] = self._trunk.onward(inputs, start)
             rows = {name: value.index_select(0, text_of_row) for name, value in inputs.items()}
             with self._trunk.skipped(start) if self._trunk and kept else nullcontext():

@@ -218,7 +218,7 @@ def _is_integer(name: str) -> bool:
 def _as_labels(values: pd.Series, labels: LabelSpace) -> pd.Series:
     texts = labels_as_text(values, [str(name) for name in labels.names])
     if not labels.is_integer:
-        return texts
+        return texts.astype("str")  # also where all are missing
     return pd.Series([pd.NA if pd.isna(text) else int(text) for text in texts], dtype="Int64")
 
 

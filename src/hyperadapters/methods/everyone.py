@@ -1,0 +1,240 @@
+"""What everyone would say of every text: all pairs, each thing computed as rarely as can be.
+
+- The weights of an annotator are written once for the whole job (once per call where those of all
+  annotators together would need more than `MAX_WEIGHT_BYTES`).
+- What lies below the first layer in which annotators deviate runs once per text, and in that layer
+  what is the same for all annotators does too (`CrossedLayer`).
+- Above it a row is a pair. Rows of one text stand together, so that there is next to no padding,
+  and batches are small enough for the processor's cache.
+- Where a classifier reads the first position alone, the last layer computes no other.
+
+The result is that of one row each, to the accuracy of float32.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hyperadapters.adapters import AdapterWeights, GroupWeights, HeadWeights
+from hyperadapters.backbones import Trunk, layer_count
+from hyperadapters.data.tokens import TokenizedTexts
+from hyperadapters.methods.crossed_layer import CrossedLayer, can_be_crossed
+from hyperadapters.tuner.conditioning import Active, conditioning_of
+
+if TYPE_CHECKING:
+    from hyperadapters.methods.classifier import AnnotatorClassifier
+
+MAX_WEIGHT_BYTES = 256 * 2**20
+"""Memory for the weights of annotators; more annotators are taken in several blocks."""
+
+TOKENS_PER_BATCH = {"cpu": 4096}
+TOKENS_PER_BATCH_ELSEWHERE = 65536
+
+ROWS_PER_HEAD = 8192
+"""Rows of a batch when only the head differs."""
+
+READING_FIRST = tuple(
+    f"{name}ForSequenceClassification"
+    for name in ("Bert", "Camembert", "Electra", "Roberta", "XLMRoberta")
+)
+"""Classifiers of Transformers that read the first position alone."""
+
+Tick = Callable[[int], None]
+"""Is told how many more rows are done."""
+
+
+class Everyone:
+    """Some annotators, ready to be asked about any texts.
+
+    Args:
+        classifier: The classifier; its weights must not change meanwhile.
+        annotators: Indices of the annotators, -1 for the population.
+    """
+
+    def __init__(
+        self, classifier: "AnnotatorClassifier", annotators: Int[np.ndarray, " annotators"]
+    ) -> None:
+        self._classifier = classifier
+        self._conditioning = conditioning_of(classifier.model)
+        self._annotators = torch.from_numpy(annotators)
+        self._model: Any = classifier.backbone.model
+        self._device = next(self._model.parameters()).device
+        self._kept: Active | None = None
+        self._block = self._annotators_per_block()
+        self._trunk: Trunk | None = None
+        self._layers: list[CrossedLayer] | None = None
+        n_layers = layer_count(self._model)
+        if n_layers is not None:
+            start = n_layers if classifier.shares_texts else classifier.first_deviating
+            self._trunk, self._n_layers = Trunk(self._model, start), n_layers
+            above = list(self._model.base_model.encoder.layer[start:])
+            if all(can_be_crossed(layer) for layer in above):
+                self._layers = [CrossedLayer(layer) for layer in above]
+        self._n_read = 1 if type(self._model).__name__ in READING_FIRST else None
+
+    @torch.no_grad()
+    def probabilities(
+        self, tokens: TokenizedTexts, part: slice = slice(None), tick: Tick | None = None
+    ) -> Float[np.ndarray, "texts annotators labels"]:
+        """Probabilities of every label, float64, sum 1.
+
+        Args:
+            tokens: The texts.
+            part: Which of the annotators.
+            tick: Is told of every batch.
+        """
+        self._classifier.model.eval()
+        annotators = self._annotators[part]
+        out = np.empty((len(tokens), len(annotators), len(self._classifier.labels)))
+        with self._classifier.in_precision():
+            for start in range(0, len(annotators), self._block):
+                block = annotators[start : start + self._block]
+                active = self._written(block)
+                for texts in self._groups(tokens.lengths, len(block)):
+                    batch = tokens.batch(texts)
+                    for done, logits in self._logits(batch, active, len(block)):
+                        p = logits.double().softmax(dim=-1).cpu().numpy()
+                        places = slice(start + done, start + done + len(p))
+                        out[texts, places] = p.swapaxes(0, 1)
+                        if tick is not None:
+                            tick(p.shape[0] * p.shape[1])
+        return out
+
+    @property
+    def _tokens_per_batch(self) -> int:
+        return TOKENS_PER_BATCH.get(self._device.type, TOKENS_PER_BATCH_ELSEWHERE)
+
+    def _groups(self, lengths: np.ndarray, n_annotators: int) -> Iterator[np.ndarray]:
+        """Texts that are read together; only short ones where annotators alone fill a batch."""
+        if self._classifier.shares_texts:
+            most = max(1, ROWS_PER_HEAD // n_annotators)
+            return _groups(lengths, self._tokens_per_batch, most)
+        return _groups(lengths, self._tokens_per_batch // n_annotators, len(lengths))
+
+    def _logits(
+        self, inputs: dict[str, Tensor], active: Active, n_annotators: int
+    ) -> Iterator[tuple[int, Float[Tensor, "annotators texts labels"]]]:
+        """Logits of some texts by a block of annotators, a few annotators at a time.
+
+        Yields:
+            How many annotators came before, and the logits of the next ones.
+        """
+        inputs = {name: value.to(self._device) for name, value in inputs.items()}
+        mask = inputs["attention_mask"]
+        n_texts = len(mask)
+        if self._trunk is not None:
+            with self._conditioning.held(active):
+                inputs = {"inputs_embeds": self._trunk.states(inputs), "attention_mask": mask}
+        size = ROWS_PER_HEAD // n_texts
+        if not self._classifier.shares_texts:
+            size = self._tokens_per_batch // mask.numel()
+        size = max(1, size)
+        for start in range(0, n_annotators, size):
+            n = min(size, n_annotators - start)
+            some = _some(active, start, n)
+            with self._conditioning.held(some):
+                logits = self._rows(inputs, some, n).float()
+            yield start, logits.reshape(n, n_texts, -1)
+
+    def _rows(self, inputs: dict[str, Tensor], active: Active, n: int) -> Tensor:
+        """Logits of shape ``(n · texts, labels)``, all texts of an annotator together."""
+        mask, model = inputs["attention_mask"], self._classifier.model
+        if self._classifier.shares_texts:
+            text_of_row = torch.arange(len(mask), device=self._device).repeat(n)
+            with self._skipped(), self._conditioning.sharing_texts(text_of_row):
+                return model(**inputs).logits
+        if self._layers is None:
+            rows = {k: v.repeat(n, *[1] * (v.ndim - 1)) for k, v in inputs.items()}
+            with self._skipped():
+                return model(**rows).logits
+        states, (weights,) = inputs["inputs_embeds"].unsqueeze(0), active.weights.values()
+        kept = None if bool(mask.all()) else mask.bool()
+        for layer in self._layers[:-1]:
+            states = layer(states, kept, weights)
+        states = self._layers[-1](states, kept, weights, self._n_read)
+        states, mask = states.flatten(0, 1), mask[:, : states.shape[2]].repeat(n, 1)
+        assert self._trunk is not None  # noqa: S101 - there are layers
+        with self._trunk.skipped(self._n_layers):
+            return model(inputs_embeds=states, attention_mask=mask).logits
+
+    def _skipped(self) -> Any:
+        return nullcontext() if self._trunk is None else self._trunk.skipped()
+
+    def _written(self, annotators: Tensor) -> Active:
+        """The weights of a block of annotators, one set each."""
+        whole = len(annotators) == len(self._annotators)
+        if whole and self._kept is not None:
+            return self._kept
+        given = {}
+        if self._classifier.network.spec.needs_conditions:
+            given[self._classifier.condition] = annotators.to(self._device)
+        active = self._conditioning.generate(given, None, repeats=True)
+        weights = {name: _aligned(of_adapter) for name, of_adapter in active.weights.items()}
+        active = replace(active, weights=weights)
+        if whole:
+            self._kept = active
+        return active
+
+    @torch.no_grad()
+    def _annotators_per_block(self) -> int:
+        some = self._written(self._annotators[:2])
+        self._kept = None
+        n_bytes = max(1, sum(_bytes_per_annotator(w) for w in some.weights.values()))
+        return max(1, min(len(self._annotators), MAX_WEIGHT_BYTES // n_bytes))
+
+
+def _groups(lengths: np.ndarray, tokens: int, most: int) -> Iterator[np.ndarray]:
+    """Texts of similar length together, no more than so many tokens (padded) and texts."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + 1
+        last = min(len(order), start + most)
+        while end < last and (end + 1 - start) * lengths[order[end]] <= tokens:
+            end += 1
+        yield order[start:end]
+        start = end
+
+
+def _aligned(weights: AdapterWeights) -> AdapterWeights:
+    """The weights with a set for each annotator in its place, rather than one looked up."""
+    groups = [
+        GroupWeights([group.at(site) for site in range(len(group.sites))])
+        if isinstance(group, GroupWeights)
+        else group
+        for group in weights.groups
+    ]
+    return replace(weights, groups=groups, head=weights.head_per_row(), head_rows=None)
+
+
+def _some(active: Active, start: int, n: int) -> Active:
+    """The weights of some of the annotators."""
+
+    def cut(tensor: Tensor | None) -> Tensor | None:
+        return tensor if tensor is None or len(tensor) == 1 else tensor[start : start + n]
+
+    weights = {}
+    for name, old in active.weights.items():
+        groups = [
+            GroupWeights([type(site)(*map(cut, site)) for site in group.sites])  # pyright: ignore
+            if isinstance(group, GroupWeights)
+            else group
+            for group in old.groups
+        ]
+        shift, bias, gate = (cut(tensor) for tensor in old.head[:3])
+        head = HeadWeights(shift, bias, gate, *old.head[3:])
+        weights[name] = replace(old, groups=groups, head=head, n_rows=n)
+    return replace(active, weights=weights, n_rows=n)
+
+
+def _bytes_per_annotator(weights: AdapterWeights) -> int:
+    groups = [group for group in weights.groups if isinstance(group, GroupWeights)]
+    tensors = [tensor for group in groups for site in group.sites for tensor in site]
+    found = [t for t in (*tensors, *weights.head[:3]) if t is not None and len(t) > 1]
+    return sum(t.numel() // len(t) * t.element_size() for t in found)
