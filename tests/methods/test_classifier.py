@@ -85,6 +85,23 @@ def test_roberta_too(method, tiny_roberta, rows):
     np.testing.assert_allclose(one, plain[[17]], atol=1e-5)
 
 
+@pytest.mark.parametrize("way", ["memory", "disk", "no"])
+def test_wherever_states_are_kept(tiny_bert, rows, way, tmp_path, monkeypatch):
+    monkeypatch.setenv("HYPERADAPTERS_CACHE", str(tmp_path / "cache"))
+    plain = build("hyperlora", tiny_bert)
+    wanted = plain.probabilities(plain.examples(rows))
+    for _ in range(2):
+        classifier = build("hyperlora", tiny_bert, keep_states=way)
+        examples = classifier.examples(rows)
+        assert classifier.keeps_states == (way != "no")
+        frozen = Counter(classifier, 0)
+        with classifier.states_of(examples):
+            np.testing.assert_allclose(classifier.probabilities(examples), wanted, atol=1e-6)
+    # The second one has found them.
+    assert frozen.texts == {"memory": len(examples.tokens), "disk": 0}.get(way, frozen.texts)
+    assert (tmp_path / "cache").exists() == (way == "disk")
+
+
 def test_who_asks_matters_as_the_method_has_it(tiny_bert, rows):
     text = rows["text"].iloc[0]
     pairs = rows.head(3).assign(text=text, annotator=["u0", "v1", "somebody else"])
@@ -100,7 +117,8 @@ class Counter:
 
     def __init__(self, classifier, layer):
         self.texts = 0
-        module = classifier.backbone.model.base_model.encoder.layer[layer]
+        # A layer that is skipped is called, but nothing in it is.
+        module = classifier.backbone.model.base_model.encoder.layer[layer].intermediate
         module.register_forward_hook(self)
 
     def __call__(self, module, inputs, output):

@@ -158,8 +158,9 @@ def test_layers_that_are_not_known(method, tiny_bert, batch, monkeypatch):
 
 
 @pytest.mark.parametrize("method", NETWORKS)
-def test_a_backbone_without_a_trunk(method, tiny_distilbert, batch):
-    check(build(method, tiny_distilbert, adapted_layers=0))
+@pytest.mark.parametrize("adapted_layers", [0, 1])
+def test_layers_of_another_kind(method, adapted_layers, tiny_distilbert, batch):
+    check(build(method, tiny_distilbert, adapted_layers=adapted_layers))
 
 
 def test_pairs_of_texts(tiny_bert):
@@ -191,7 +192,8 @@ def test_a_text_runs_through_shared_layers_once(tiny_bert):
     classifier = build("hyperlora", tiny_bert)
     seen = []
     for layer in classifier.backbone.model.base_model.encoder.layer:
-        layer.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+        part = layer.intermediate  # what is skipped is called, but nothing in it is
+        part.register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
     tokens = classifier.examples(crossed(TEXTS, ["a0"])).tokens
     classifier.everyone(np.arange(7)).probabilities(tokens)
     assert sum(seen) == 2 * len(TEXTS)  # the top layer is our own

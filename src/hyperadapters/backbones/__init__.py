@@ -1,18 +1,17 @@
 """Frozen models to adapt: classifiers and encoder–decoders, built in or of Transformers."""
 
 from hyperadapters.backbones.load import BUILT_IN, Backbone, load_backbone
+from hyperadapters.backbones.lower import LowerLayers
 from hyperadapters.backbones.pooled import MeanPooledClassifier
 from hyperadapters.backbones.seq2seq import BUILT_IN_SEQ2SEQ, Seq2SeqBackbone, load_seq2seq
-from hyperadapters.backbones.trunk import Trunk, layer_count
 
 __all__ = [
     "BUILT_IN",
     "BUILT_IN_SEQ2SEQ",
     "Backbone",
+    "LowerLayers",
     "MeanPooledClassifier",
     "Seq2SeqBackbone",
-    "Trunk",
-    "layer_count",
     "load_backbone",
     "load_seq2seq",
 ]

@@ -87,7 +87,7 @@ class LowerLayers:
 
         Args:
             inputs: What the tokenizer made, each of shape ``(texts, positions)``.
-            depth: Number of layers, at least 1.
+            depth: Number of layers; of 0 the embeddings are taken.
         """
         output = self._output_of(inputs, depth)
         return output if isinstance(output, Tensor) else output[0]
@@ -110,7 +110,7 @@ class LowerLayers:
     @torch.no_grad()
     def _output_of(self, inputs: dict[str, Tensor], depth: int) -> Any:
         moved = {name: value.to(self.reader.device) for name, value in inputs.items()}
-        with self.evaluating(depth), _reaching(self.layers[depth - 1]):
+        with self.evaluating(depth), _reaching(self.layers, depth):
             try:
                 self.reader(**moved)
             except _Reached as reached:
@@ -154,11 +154,19 @@ class _Reached(Exception):  # noqa: N818 - nothing has gone wrong
 
 
 @contextmanager
-def _reaching(layer: nn.Module) -> Iterator[None]:
+def _reaching(layers: Sequence[nn.Module], depth: int) -> Iterator[None]:
+    """In this block a call ends with what is below the layer of that number."""
+
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         raise _Reached(output)
 
-    handle = layer.register_forward_hook(leave)
+    def turn_back(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        raise _Reached(args[0] if args else kwargs["hidden_states"])
+
+    if depth:
+        handle = layers[depth - 1].register_forward_hook(leave)
+    else:
+        handle = layers[0].register_forward_pre_hook(turn_back, with_kwargs=True)
     try:
         yield
     finally:

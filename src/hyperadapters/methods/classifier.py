@@ -11,8 +11,9 @@ import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from hyperadapters.backbones import Backbone, Trunk, layer_count, load_backbone
+from hyperadapters.backbones import Backbone, LowerLayers, load_backbone
 from hyperadapters.conditions import Lookup, Vocabulary
+from hyperadapters.data.array_cache import ArrayCache, default_folder
 from hyperadapters.data.batches import RowBatch, prediction_batches
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.errors import ConfigError, RunError
@@ -65,10 +66,13 @@ class AnnotatorClassifier:
         self.model = model
         self.labels = labels
         self.vocabulary = vocabulary
-        depth = _first_adapted_layer(backbone.model, settings)
-        self._trunk = Trunk(backbone.model, depth) if depth else None
+        self.lower = LowerLayers.of(backbone.model)
+        # Found out by a call of the first layer.
+        with conditioning_of(model).held(None, enabled=False):
+            self._can_skip = self.lower is not None and self.lower.can_be_skipped
+        self._depth = _first_adapted_layer(backbone.model, settings)
         deviating = _deviating_layers(backbone.model, settings)
-        self.first_deviating = deviating[0] if method.is_staged else depth
+        self.first_deviating = deviating[0] if method.is_staged else self._depth
         self._states: dict[int, tuple[Examples, TextStates]] = {}
 
     @classmethod
@@ -135,7 +139,7 @@ class AnnotatorClassifier:
     @property
     def keeps_states(self) -> bool:
         """Whether there are frozen layers below all adapted ones, whose output can be kept."""
-        return self._trunk is not None
+        return self._can_skip and self._depth > 0 and self.settings.keep_states != "no"
 
     def parameter_counts(self) -> dict[str, int]:
         """How many parameters are trained, and how many of them belong to single annotators."""
@@ -166,10 +170,19 @@ class AnnotatorClassifier:
     @contextmanager
     def states_of(self, examples: Examples) -> Iterator[None]:
         """Keep what the frozen trunk makes of these texts for the length of the block."""
-        if self._trunk is not None and id(examples) not in self._states:
-            width = self.backbone.model.config.hidden_size
+        if self.keeps_states and id(examples) not in self._states:
+            assert self.lower is not None  # noqa: S101 - for the type checker
+            settings, cache = self.settings, None
+            if settings.keep_states == "disk":
+                cache = ArrayCache(default_folder(), int(settings.cache_gigabytes * 2**30))
             with self.in_precision():
-                states = TextStates(self._trunk, examples.tokens, width)
+                states = TextStates(
+                    self.lower,
+                    self._depth,
+                    examples.tokens,
+                    cache=cache,
+                    precision=settings.precision,
+                )
             self._states[id(examples)] = (examples, states)
         try:
             yield
@@ -204,21 +217,29 @@ class AnnotatorClassifier:
         if self.network.spec.needs_conditions:
             conditions[CONDITION] = torch.from_numpy(examples.annotators[batch.rows]).to(device)
         kept = self._states.get(id(examples))
-        inputs = kept[1].batch(batch.texts) if kept else examples.tokens.batch(batch.texts)
-        inputs = {name: value.to(device) for name, value in inputs.items()}
+        states = kept[1].of(batch.texts).to(device) if kept else None
+        inputs = {n: v.to(device) for n, v in examples.tokens.batch(batch.texts).items()}
         conditioning = conditioning_of(self.model)
         if self.shares_texts:
-            skipped = self._trunk.skipped() if self._trunk and kept else nullcontext()
-            with skipped, conditioning.sharing_texts(text_of_row):
+            each = torch.arange(len(batch.texts), device=device)
+            with self._below(each, 0, states), conditioning.sharing_texts(text_of_row):
                 return self.model(**inputs, **conditions).logits
-        with conditioning.applied(conditions, len(batch.rows)):
-            start = None
-            if self._trunk and kept and self.first_deviating > self._trunk.depth:
-                start = self.first_deviating
-                inputs["inputs_embeds"] = self._trunk.onward(inputs, start)
-            rows = {name: value.index_select(0, text_of_row) for name, value in inputs.items()}
-            with self._trunk.skipped(start) if self._trunk and kept else nullcontext():
-                return self.model(**rows).logits
+        rows = {name: value.index_select(0, text_of_row) for name, value in inputs.items()}
+        with (
+            conditioning.applied(conditions, len(batch.rows)),
+            self._below(text_of_row, self.first_deviating, states),
+        ):
+            return self.model(**rows).logits
+
+    @contextmanager
+    def _below(self, text_of_row: Tensor, end: int, states: Tensor | None) -> Iterator[None]:
+        """Layers below `end` see texts, and those that are frozen drop nothing out."""
+        if self.lower is None or not (end or self._depth):
+            yield
+            return
+        quiet = self.lower.evaluating(self._depth) if self._depth else nullcontext()
+        with quiet, self.lower.once_per_text(text_of_row, end, states=states, depth=self._depth):
+            yield
 
     @torch.no_grad()
     def probabilities(self, examples: Examples) -> np.ndarray:
@@ -259,7 +280,7 @@ def _config(
 
 def _first_adapted_layer(model: Any, settings: Settings) -> int:
     """Number of the first adapted layer; 0 where there is no trunk to reuse."""
-    layers = layer_count(model) or int(model.config.num_hidden_layers)
+    layers = int(model.config.num_hidden_layers)
     if settings.adapted_layers > layers:
         raise ConfigError(
             f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers"

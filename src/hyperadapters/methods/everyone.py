@@ -12,7 +12,7 @@ The result is that of one row each, to the accuracy of float32.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hyperadapters.adapters import AdapterWeights, GroupWeights, HeadWeights
-from hyperadapters.backbones import Trunk, layer_count
+from hyperadapters.backbones import LowerLayers
 from hyperadapters.data.tokens import TokenizedTexts
 from hyperadapters.methods.crossed_layer import CrossedLayer, can_be_crossed
 from hyperadapters.tuner.conditioning import Active, conditioning_of
@@ -67,13 +67,13 @@ class Everyone:
         self._device = next(self._model.parameters()).device
         self._kept: Active | None = None
         self._block = self._annotators_per_block()
-        self._trunk: Trunk | None = None
+        self._lower: LowerLayers | None = None
         self._layers: list[CrossedLayer] | None = None
-        n_layers = layer_count(self._model)
-        if n_layers is not None:
-            start = n_layers if classifier.shares_texts else classifier.first_deviating
-            self._trunk, self._n_layers = Trunk(self._model, start), n_layers
-            above = list(self._model.base_model.encoder.layer[start:])
+        lower = classifier.lower
+        if lower is not None and lower.can_be_skipped:
+            self._start = len(lower) if classifier.shares_texts else classifier.first_deviating
+            self._lower = lower
+            above = lower.layers[self._start :]
             if all(can_be_crossed(layer) for layer in above):
                 self._layers = [CrossedLayer(layer) for layer in above]
         self._n_read = 1 if type(self._model).__name__ in READING_FIRST else None
@@ -128,9 +128,10 @@ class Everyone:
         inputs = {name: value.to(self._device) for name, value in inputs.items()}
         mask = inputs["attention_mask"]
         n_texts = len(mask)
-        if self._trunk is not None:
+        states = None
+        if self._lower is not None:
             with self._conditioning.held(active):
-                inputs = {"inputs_embeds": self._trunk.states(inputs), "attention_mask": mask}
+                states = self._lower.states(inputs, self._start)
         size = ROWS_PER_HEAD // n_texts
         if not self._classifier.shares_texts:
             size = self._tokens_per_batch // mask.numel()
@@ -139,32 +140,38 @@ class Everyone:
             n = min(size, n_annotators - start)
             some = _some(active, start, n)
             with self._conditioning.held(some):
-                logits = self._rows(inputs, some, n).float()
+                logits = self._rows(inputs, states, some, n).float()
             yield start, logits.reshape(n, n_texts, -1)
 
-    def _rows(self, inputs: dict[str, Tensor], active: Active, n: int) -> Tensor:
+    def _rows(
+        self, inputs: dict[str, Tensor], states: Tensor | None, active: Active, n: int
+    ) -> Tensor:
         """Logits of shape ``(n · texts, labels)``, all texts of an annotator together."""
         mask, model = inputs["attention_mask"], self._classifier.model
         if self._classifier.shares_texts:
             text_of_row = torch.arange(len(mask), device=self._device).repeat(n)
-            with self._skipped(), self._conditioning.sharing_texts(text_of_row):
+            with self._below(states, self._start), self._conditioning.sharing_texts(text_of_row):
                 return model(**inputs).logits
-        if self._layers is None:
-            rows = {k: v.repeat(n, *[1] * (v.ndim - 1)) for k, v in inputs.items()}
-            with self._skipped():
+        if self._layers is None or states is None:
+            rows = {name: value.repeat(n, 1) for name, value in inputs.items()}
+            repeated = None if states is None else states.repeat(n, 1, 1)
+            with self._below(repeated, self._start):
                 return model(**rows).logits
-        states, (weights,) = inputs["inputs_embeds"].unsqueeze(0), active.weights.values()
+        states, (weights,) = states.unsqueeze(0), active.weights.values()
         kept = None if bool(mask.all()) else mask.bool()
         for layer in self._layers[:-1]:
             states = layer(states, kept, weights)
         states = self._layers[-1](states, kept, weights, self._n_read)
-        states, mask = states.flatten(0, 1), mask[:, : states.shape[2]].repeat(n, 1)
-        assert self._trunk is not None  # noqa: S101 - there are layers
-        with self._trunk.skipped(self._n_layers):
-            return model(inputs_embeds=states, attention_mask=mask).logits
+        rows = {name: value[:, : states.shape[2]].repeat(n, 1) for name, value in inputs.items()}
+        with self._below(states.flatten(0, 1), self._start + len(self._layers)):
+            return model(**rows).logits
 
-    def _skipped(self) -> Any:
-        return nullcontext() if self._trunk is None else self._trunk.skipped()
+    def _below(self, states: Tensor | None, depth: int) -> AbstractContextManager[None]:
+        """A block in which the first layers are not run; `states` are what they would give."""
+        if self._lower is None or states is None or not depth:
+            return nullcontext()
+        each = torch.arange(len(states), device=states.device)
+        return self._lower.once_per_text(each, 0, states=states, depth=depth)
 
     def _written(self, annotators: Tensor) -> Active:
         """The weights of a block of annotators, one set each."""

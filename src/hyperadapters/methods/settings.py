@@ -18,6 +18,7 @@ class Settings(SettingsTable):
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "schedule": ("cosine", "linear", "constant"),
         "precision": ("float32", "bfloat16"),
+        "keep_states": ("memory", "disk", "no"),
     }
     AT_LEAST_ONE: ClassVar[frozenset[str]] = frozenset(
         {"r", "condition_width", "site_width", "hidden_width", "epochs", "batch_size", "patience"}
@@ -65,6 +66,10 @@ class Settings(SettingsTable):
     patience: int = setting(2, "stop after so many evaluations without a better dev nll")
     evaluations_per_epoch: int = setting(1, "how often the dev split is scored")
     batches_by_text: bool = setting(True, "keep the ratings of a text in one batch")
+    keep_states: str = setting(
+        "memory", "where the output of frozen layers is kept: memory, disk (between runs), no"
+    )
+    cache_gigabytes: float = setting(10.0, "how much the folder on disk may hold")
     max_length: int = setting(128, "longer texts are cut at so many tokens")
     precision: str = setting(
         "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
