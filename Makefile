@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all test-oldest families check format lint types layers tables clean
+.PHONY: demo test test-all test-oldest families bench bench-quick check format lint types layers tables clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hyperadapters demo
@@ -24,6 +24,14 @@ test-oldest: $(VENV)-oldest/.installed
 # The table of families in docs, made by the tests that it tells of.
 families: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto tests/families --families-table docs/tables/families.md
+
+# How fast it is beside what one would use instead: ratios, in docs/tables/speed.md (hours). Quick
+# is minutes, and prints them only. By hand also `--only CASE`, `--threads N`, `--device cuda`.
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.speed
+
+bench-quick: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.speed --quick
 
 check: lint types layers
 

@@ -1,12 +1,19 @@
-"""The mixtures of the benchmarks can be read, and their arms are recipes with known settings."""
+"""Benchmarks run on what is tiny, and their tables are those of their results; no test is on time.
 
+The mixtures can be read, and their arms are recipes with known settings.
+"""
+
+import importlib
 import importlib.util
 import json
 import re
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import T5Config
 
 import hyperadapters as ha
 from hyperadapters.methods.recipes import find_recipe
@@ -45,3 +52,195 @@ def test_the_table_of_beams_is_that_of_its_results():
     spec.loader.exec_module(module)
     record = json.loads(module.RESULTS.read_text(encoding="utf-8"))
     assert module.TABLE.read_text(encoding="utf-8") == module.table(record)
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    """A module of `benchmarks.speed` by its name."""
+    monkeypatch.syspath_prepend(FOLDER.parent)
+    return lambda name: importlib.import_module(f"benchmarks.speed.{name}")
+
+
+@pytest.fixture
+def tiny(speed, tiny_bert, monkeypatch):
+    """A setting in which every case takes seconds."""
+    setting = speed("setting")
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    monkeypatch.setattr(
+        importlib.import_module("benchmarks.beams"),
+        "T5Config",
+        lambda **options: T5Config(**shape, vocab_size=50, **options),
+    )
+    sizes = replace(
+        setting.FULL,
+        **{"backbone": tiny_bert, "rows": 4, "tokens": 6, "annotators": 5, "pairs": 2},
+        **{"long_pairs": 1, "people": (5, 7), "epoch_texts": 12, "epochs": 2, "texts": 3},
+        **{"asked": 4, "beam_rows": 2, "written": 4, "large_backbone": tiny_bert, "large_rows": 6},
+    )
+    return setting.Setting(sizes=sizes, data=FOLDER / "nowhere")
+
+
+def test_median_minimum_and_maximum_of_pairs(speed):
+    pairs = speed("pairs").Pairs.of([(2.0, 1.0), (9.0, 3.0), (1.0, 2.0), (10.0, 4.0)])
+    assert pairs.ratios == [2.0, 3.0, 0.5, 2.5]
+    assert (pairs.median, pairs.minimum, pairs.maximum) == (2.25, 0.5, 3.0)
+    row = speed("rows").Row("a/b", "a / b", "small", pairs).to_dict()
+    assert (row["median"], row["min"], row["max"]) == (2.25, 0.5, 3.0)
+    assert (row["first"], row["second"]) == (5.5, 2.5)
+
+
+def test_sides_are_run_in_turn_after_a_warm_up(speed):
+    ran = []
+    pairs = speed("pairs").in_pairs(
+        lambda: ran.append("a"), lambda: ran.append("b"), "cpu", n_pairs=3, n_warm=1
+    )
+    assert ran == ["a", "b"] * 4
+    assert len(pairs.first) == len(pairs.second) == 3
+    assert min(*pairs.first, *pairs.second) > 0
+
+
+def test_bars(speed):
+    bars = speed("bars")
+    assert bars.Bar("≤", 1.1).holds(1.1) and not bars.Bar("≤", 1.1).holds(1.11)
+    assert bars.Bar("≥", 4).holds(4.0) and not bars.Bar("≥", 4).holds(3.9)
+
+
+def a_record(speed):
+    record, rows, pairs = speed("record"), speed("rows"), speed("pairs")
+    found = record.empty("cpu")
+    slow = rows.Row("step/plain-lora", "ours / LoRA", "32 rows", pairs.Pairs((3.0,), (2.0,)))
+    more = rows.Row("people/9", "9 / 1", "32 rows", pairs.Pairs((3.0,), (2.0,)), "MiB")
+    setting = speed("setting").Setting(threads=1)
+    record.add(found, "step", [slow], setting)
+    record.add(found, "people", [more], setting)
+    return found
+
+
+def test_the_table_tells_ratio_bar_and_shapes(speed):
+    text = speed("record").table(a_record(speed), note="A note.")
+    step = "| ours / LoRA (1) | 1.50 | 1.50 | 1.50 | 1 | ≤ 1.1 | **no** | 3 s | 2 s |"
+    assert step in text
+    assert "| 9 / 1 (1) | 1.50 | 1.50 | 1.50 | 1 |  |  | 3 MiB | 2 MiB |" in text
+    assert "\n1. 32 rows\n" in text and "A note." in text
+    assert text.count("peft") == 1
+
+
+def test_a_case_takes_the_place_of_its_earlier_results(speed, tmp_path):
+    record, files = speed("record"), (tmp_path / "results/a.json", tmp_path / "tables/a.md")
+    found = a_record(speed)
+    record.write(found, *files)
+    assert record.read(files[0], "cpu") == json.loads(json.dumps(found))
+    assert files[1].read_text(encoding="utf-8") == record.table(found)
+    record.add(found, "people", [], speed("setting").Setting())
+    assert found["cases"]["people"]["rows"] == [] and found["cases"]["step"]["rows"]
+    assert record.read(tmp_path / "none.json", "cuda") == record.empty("cuda")
+
+
+@pytest.mark.parametrize(
+    ("case", "names"),
+    [
+        (
+            "step",
+            [
+                *("plain-lora", "row-by-row", "published", "separate-loras", "full"),
+                "by-annotator",
+            ],
+        ),
+        ("mixed", ["adapter-names"]),
+        ("beams", ["hyperdecoder", "hyperdecoder-lora"]),
+    ],
+)
+def test_cases(speed, tiny, case, names):
+    rows = speed("cases").CASES[case](tiny)
+    assert [row.name for row in rows] == [f"{case}/{name}" for name in names]
+    assert all(min(row.pairs.ratios) > 0 for row in rows)
+
+
+def test_memory_and_people(speed, tiny, monkeypatch):
+    measured = []
+
+    def in_this_process(job, setting, n_annotators):
+        measured.append((job, n_annotators))
+        return 1.0 + abs(speed("peak").peak_of(job, setting.sizes, n_annotators, "cpu"))
+
+    for case in ("memory", "people"):
+        monkeypatch.setattr(speed(f"cases.{case}"), "in_fresh_process", in_this_process)
+    (memory,) = speed("cases").CASES["memory"](tiny)
+    people = speed("cases").CASES["people"](tiny)
+    assert memory.unit == "MiB" and len(memory.pairs.first) == 1
+    assert [row.name for row in people] == ["people/7", "people/7/memory"]
+    assert measured == [("ours", 5), ("plain-lora", 5), ("people", 5), ("people", 7)]
+
+
+def test_a_fresh_process_is_told_everything(speed, tiny, capsys):
+    sizes = json.loads(json.dumps(asdict(tiny.sizes)))
+    given = {"job": "ours", "device": "cpu", "threads": torch.get_num_threads()}
+    speed("peak").main(json.dumps({**given, "annotators": 5, "sizes": sizes}))
+    float(capsys.readouterr().out)
+
+
+def test_cases_of_real_ratings(speed, tiny, two_kinds, tmp_path):
+    for name in speed("cases.epoch").DATASETS:
+        two_kinds.to_parquet(tmp_path / f"{name}.parquet")
+    there = replace(tiny, data=tmp_path, sizes=replace(tiny.sizes, epoch_texts=40))
+    epoch = speed("cases").CASES["epoch"](there)
+    assert [row.name.partition("/")[2] for row in epoch][:3] == [
+        *("popquorn_offensiveness", "popquorn_offensiveness/first"),
+        "popquorn_offensiveness/later",
+    ]
+    (everyone,) = speed("cases").CASES["everyone"](there)
+    assert "3 texts of popquorn_offensiveness for each of 4 annotators" in everyone.shapes
+    with pytest.raises(speed("setting").NoDataError, match="not there"):
+        speed("cases").CASES["everyone"](tiny)
+
+
+@torch.no_grad()
+def test_weights_written_at_every_step_are_those_written_once(speed, tiny):
+    cases = importlib.import_module("benchmarks.beams")
+    case = speed("cases.beams")
+    once, every_step = (cases.make(*cases.CASES["hyperdecoder-lora"]) for _ in range(2))
+    regeneration = case.Regeneration(every_step)
+    ids = torch.randint(2, 50, (2, 5), generator=torch.Generator().manual_seed(0))
+    options = {"input_ids": ids, "num_beams": 3, "min_new_tokens": 4, "max_new_tokens": 4}
+    first, second = (model.generate(**options, do_sample=False) for model in (once, every_step))
+    assert torch.equal(first, second)
+    assert regeneration.count == 4
+
+
+def test_a_batch_in_passes_gives_the_gradient_of_the_whole(speed, tiny):
+    models, steps = speed("models"), speed("steps")
+    model = models.ours(models.backbone(tiny.sizes.backbone, "cpu"), 5).eval()
+    batch = models.batch(model, 4, 6, 2, "cpu")
+    gradients = []
+    for parts in ([batch], steps.by_annotator(batch), steps.by_row(batch)):
+        model.zero_grad()
+        for part in parts:
+            loss = model(**steps.conditioned(part)).loss
+            (loss * len(part.annotators) / len(batch.annotators)).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in models.trained(model)]))
+    torch.testing.assert_close(gradients[1], gradients[0])
+    torch.testing.assert_close(gradients[2], gradients[0])
+
+
+def test_quick_prints_and_writes_nothing(speed, tiny, monkeypatch, capsys, tmp_path):
+    command = speed("__main__")
+    monkeypatch.setattr(command, "QUICK", tiny.sizes)
+    monkeypatch.setattr(command, "FILES", {"cpu": (tmp_path / "a.json", tmp_path / "a.md")})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    nowhere = ["--data", str(tmp_path)]
+    command.main(["--quick", "--only", "mixed", "--only", "epoch", *nowhere])
+    shown = capsys.readouterr().out
+    assert "mixed/adapter-names" in shown and "left out: " in shown and "quick run" in shown
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(command, "FULL", tiny.sizes)
+    command.main(["--only", "mixed"])
+    assert (tmp_path / "a.md").read_text(encoding="utf-8") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_table_of_speed_is_that_of_its_results(speed, device):
+    results, table = speed("__main__").FILES[device]
+    if not results.exists():
+        pytest.skip("not measured yet")
+    record = speed("record")
+    assert table.read_text(encoding="utf-8") == record.table(record.read(results, device))

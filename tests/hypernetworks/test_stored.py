@@ -73,3 +73,15 @@ def test_all_start_alike_and_as_no_change(mixed, start, gains):
         x = torch.randn(3, 4, place.site.in_width)
         correction = place.form.apply(x, weights._replace(gain=gain))
         assert torch.equal(correction, torch.zeros_like(correction))
+
+
+def test_gradients_can_be_as_small_as_what_was_asked(mixed):
+    adapters, dense = randomised(mixed), randomised(mixed)
+    adapters.sparse_gradient = True
+    index = torch.tensor([2, 0, 2])
+    for model in (adapters, dense):
+        parts = [part for weights in model(index) for part in weights if part is not None]
+        sum(part.square().sum() for part in parts).backward()
+    for table, other in zip(adapters.tables(), dense.tables(), strict=True):
+        assert table.grad.is_sparse and table.grad.coalesce().indices().tolist() == [[0, 2]]
+        torch.testing.assert_close(table.grad.to_dense(), other.grad)

@@ -89,8 +89,8 @@ def test_early_stopping_keeps_the_best_epoch(two_kinds, tiny_bert, quick, tmp_pa
     monkeypatch.setattr(loop, "_nll", lambda *arguments: next(values))
     snapshot = loop.trainable_state
 
-    def remember(model):
-        kept.append(snapshot(model))
+    def remember(*arguments):
+        kept.append(snapshot(*arguments))
         return kept[-1]
 
     monkeypatch.setattr(loop, "trainable_state", remember)

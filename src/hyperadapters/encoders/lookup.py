@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from hyperadapters.conditions import POPULATION, UnknownPolicy
 from hyperadapters.encoders.base import ConditionEncoder
+from hyperadapters.encoders.rows import all_known, look_up
 from hyperadapters.encoders.start import Start, start_table_
 
 
@@ -21,6 +22,9 @@ class LookupEncoder(ConditionEncoder):
             at N(0, 1) whatever the `start`, and index -1 is the mean of all vectors.
         unknown: What index -1 means, for those who read it here; nothing is refused here.
         name: Keyword of the condition.
+
+    Attributes:
+        sparse_gradient: Whether rows that are read give a sparse gradient, see `encoders.rows`.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class LookupEncoder(ConditionEncoder):
         self.centred = centred
         self.unknown: UnknownPolicy = unknown
         self.name = name
+        self.sparse_gradient = False
         self.vectors = nn.Parameter(torch.empty(size, width))
         self.reset_parameters()
 
@@ -62,8 +67,19 @@ class LookupEncoder(ConditionEncoder):
         """
         if values.is_floating_point():
             return values.to(self.vectors.dtype) @ self.vectors
-        vectors = self.vectors.index_select(0, values.clamp(min=0))
+        vectors = self.rows(values)
+        if not self.centred and all_known(values):
+            # The mean of all is as much work as the table is long.
+            return vectors
         return torch.where(self.known(values).unsqueeze(1), vectors, self.population())
+
+    def rows(self, index: Int[Tensor, " n"]) -> Float[Tensor, "n width"]:
+        """Rows of the table, of which -1 is none (it gives some row or other)."""
+        return look_up(self.vectors, index, sparse=self.sparse_gradient)
+
+    def tables(self) -> list[nn.Parameter]:
+        """The table."""
+        return [self.vectors]
 
     def population(self) -> Float[Tensor, "1 width"]:
         """The vector of nobody in particular."""

@@ -1,6 +1,7 @@
 """Vector → adapter weights."""
 
 from hyperadapters.hypernetworks.base import Hypernetwork
+from hyperadapters.hypernetworks.cache import WeightCache
 from hyperadapters.hypernetworks.centred import CentredHypernetwork
 from hyperadapters.hypernetworks.head import HeadGenerator
 from hyperadapters.hypernetworks.learned import LearnedAdapter
@@ -30,5 +31,6 @@ __all__ = [
     "Source",
     "StoredAdapters",
     "TwoTowerHypernetwork",
+    "WeightCache",
     "build_network",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from hyperadapters.adapters import (
@@ -14,6 +14,7 @@ from hyperadapters.adapters import (
     AdapterWeights,
     GroupWeights,
     HeadWeights,
+    SiteWeights,
     silenced,
 )
 from hyperadapters.conditions import Attributes, Lookup
@@ -25,7 +26,9 @@ from hyperadapters.encoders import (
 )
 from hyperadapters.encoders.combine import Combiner, zero_parts
 from hyperadapters.errors import ConditionError
+from hyperadapters.hypernetworks.cache import Values, WeightCache
 from hyperadapters.hypernetworks.centred import CentredHypernetwork
+from hyperadapters.hypernetworks.encoded import Encoded
 from hyperadapters.hypernetworks.head import HeadGenerator
 from hyperadapters.hypernetworks.learned import LearnedAdapter
 from hyperadapters.hypernetworks.sources import GroupSource
@@ -38,11 +41,15 @@ class AdapterNetwork(nn.Module):
 
     Args:
         spec: The shape of the network.
+
+    Attributes:
+        cache: Keeps what was written for recent conditions, for serving; `None` keeps nothing.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.cache: WeightCache | None = None
         self.encoders = nn.ModuleDict()
         self.combiners = nn.ModuleDict()
         self._add_encoders()
@@ -131,7 +138,7 @@ class AdapterNetwork(nn.Module):
         if self.spec.needs_conditions:
             self._check(conditions, pending)
         n_rows = next((v.shape[0] for v in conditions.values()), 1)
-        encoded = _Encoded(self, conditions)
+        encoded = Encoded(self, conditions)
         known = self._known(conditions)
         groups: list[GroupWeights | Absent] = []
         for number, group in enumerate(self.spec.groups):
@@ -150,16 +157,36 @@ class AdapterNetwork(nn.Module):
         return AdapterWeights(groups, head, head_rows, n_rows if n_rows > 1 else None)
 
     def _group(
-        self, number: int, encoded: "_Encoded", known: Bool[Tensor, " rows"] | None
+        self, number: int, encoded: Encoded, known: Bool[Tensor, " rows"] | None
     ) -> GroupWeights:
         group = self.spec.groups[number]
         values, rows = encoded.distinct(group.conditions if group.adapts else ())
-        z = encoded.combined(_read_by(group), self._owner(number))
-        weights = self.sources[number](z, values)
+        if self.cache is not None and self._is_kept(number, values):
+            weights = self.cache.weights(
+                self,
+                number,
+                values,
+                lambda some: self._write(number, Encoded(self, some, distinct=True)),
+            )
+        else:
+            weights = self._write(number, encoded)
         if known is None:
             return GroupWeights(weights, rows)
         per_row = GroupWeights(weights, rows)
         return GroupWeights([silenced(per_row.at(site), known) for site in range(len(weights))])
+
+    def _write(self, number: int, encoded: Encoded) -> list[SiteWeights]:
+        group = self.spec.groups[number]
+        values, _ = encoded.distinct(group.conditions if group.adapts else ())
+        z = encoded.combined(_read_by(group), self._owner(number))
+        return self.sources[number](z, values)
+
+    def _is_kept(self, number: int, values: Values) -> bool:
+        """Whether the weights of these conditions may be taken from the cache, and put there."""
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        discrete = values and not any(value.is_floating_point() for value in values.values())
+        return bool(discrete and self.sources[number].adapts)
 
     def _owner(self, owner: int | str) -> str:
         """What the names of an owner's encoders end in; nothing where they are shared."""
@@ -215,7 +242,7 @@ class AdapterNetwork(nn.Module):
         return found
 
     def _head(
-        self, encoded: "_Encoded", known: Bool[Tensor, " rows"] | None
+        self, encoded: Encoded, known: Bool[Tensor, " rows"] | None
     ) -> tuple[HeadWeights, Int[Tensor, " rows"] | None]:
         if self.head is None and not self.biases:
             return HeadWeights(), None
@@ -248,82 +275,6 @@ class AdapterNetwork(nn.Module):
         lengths = {name: conditions[name].shape[0] for name in names}
         if len(set(lengths.values())) > 1:
             raise ConditionError(f"conditions differ in length: {lengths}")
-
-
-class _Encoded:
-    """Values and vectors of one call, computed once for each set of conditions."""
-
-    def __init__(self, network: AdapterNetwork, conditions: Mapping[str, Tensor]) -> None:
-        self._network = network
-        self._conditions = conditions
-        self._distinct: dict[tuple[str, ...], tuple[dict[str, Tensor], Tensor | None]] = {}
-        self._combined: dict[tuple[tuple[str, ...], str], Tensor] = {}
-
-    def distinct(
-        self, names: Sequence[str]
-    ) -> tuple[dict[str, Tensor], Int[Tensor, " rows"] | None]:
-        """The different combinations of these conditions, and for each row which one it has."""
-        key = tuple(names)
-        if key not in self._distinct:
-            values = {name: self._conditions[name] for name in names}
-            self._distinct[key] = _distinct(values)
-        return self._distinct[key]
-
-    def combined(self, names: Sequence[str], owner: str = "") -> Float[Tensor, "n width"]:
-        """Vectors of these combinations; noisy, and some of them absent, in training.
-
-        Args:
-            names: Names of the conditions.
-            owner: Whose encoders, see `NetworkSpec.share_encoders`.
-        """
-        key = tuple(names), owner
-        if key not in self._combined:
-            self._combined[key] = self._combine(*key)
-        return self._combined[key]
-
-    def _combine(self, names: tuple[str, ...], owner: str) -> Tensor:
-        network, spec = self._network, self._network.spec
-        if not names:
-            return next(network.parameters()).new_zeros(1, 0)
-        # The order of the specification, not that of the call, fixes what stands where.
-        values, _ = self.distinct(names)
-        encoders = [_encoder(network, name + owner) for name in names]
-        vectors = [e(values[name]) for e, name in zip(encoders, names, strict=True)]
-        known = [e.known(values[name]) for e, name in zip(encoders, names, strict=True)]
-        somebody = torch.stack(known).any(dim=0).unsqueeze(1)
-        if network.training and spec.condition_dropout:
-            kept = torch.rand(vectors[0].shape[0], 1, device=vectors[0].device)
-            kept = kept >= spec.condition_dropout
-            somebody = somebody & kept
-            vectors = [
-                torch.where(kept, vector, encoder.population())
-                for vector, encoder in zip(vectors, encoders, strict=True)
-            ]
-        z = network._combiner(names, owner)(vectors)
-        if network.training and spec.condition_noise:
-            # Nobody in particular has no vector that could be noisy.
-            z = z + spec.condition_noise * torch.randn_like(z) * somebody
-        return z
-
-
-def _distinct(values: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-    # Under torch.compile the number of distinct values is not known, so every row is its own.
-    discrete = values and not any(value.is_floating_point() for value in values.values())
-    if not discrete or torch.compiler.is_compiling():
-        return values, None
-    columns = [value.reshape(value.shape[0], -1) for value in values.values()]
-    if columns[0].shape[0] == 1:
-        return values, None
-    found, rows = torch.unique(torch.cat(columns, dim=1), dim=0, return_inverse=True)
-    parts = found.split([column.shape[1] for column in columns], dim=1)
-    split = zip(values.items(), parts, strict=True)
-    return {name: part.reshape(-1, *value.shape[1:]) for (name, value), part in split}, rows
-
-
-def _encoder(network: AdapterNetwork, name: str) -> ConditionEncoder:
-    encoder = network.encoders[name]
-    assert isinstance(encoder, ConditionEncoder)  # noqa: S101 - for the type checker
-    return encoder
 
 
 def _known_values(network: AdapterNetwork, name: str, value: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hyperadapters.adapters import Placement, SiteWeights
 from hyperadapters.conditions import POPULATION
 from hyperadapters.encoders import Start
+from hyperadapters.encoders.rows import all_known, look_up
 from hyperadapters.hypernetworks.learned import start_
 
 
@@ -23,6 +24,9 @@ class StoredAdapters(nn.Module):
         placements: Sites and forms, in their fixed order.
         start: As in `LearnedAdapter`.
         gains: As in `LearnedAdapter`.
+
+    Attributes:
+        sparse_gradient: Whether rows that are read give a sparse gradient, see `encoders.rows`.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class StoredAdapters(nn.Module):
         self.placements = tuple(placements)
         self.start: Start = start
         self.gains = gains
+        self.sparse_gradient = False
         self.sites = nn.ModuleList(
             nn.ParameterDict({n: torch.empty(size, *shape) for n, shape in place.shapes.items()})
             for place in placements
@@ -53,18 +58,25 @@ class StoredAdapters(nn.Module):
 
     def forward(self, index: Int[Tensor, " n"] | Float[Tensor, "n size"]) -> list[SiteWeights]:
         """Weights of these conditions (indices, or mixtures of all), leading axis n."""
+        # The mean of all is as much work as the tables are long.
+        nobody = None if index.is_floating_point() or all_known(index) else index == POPULATION
         return [
-            place.form.assemble([_look_up(tensor, index) for tensor in stored])
+            place.form.assemble([self._rows(tensor, index, nobody) for tensor in stored])
             for place, stored in zip(self.placements, self._tensors(), strict=True)
         ]
 
+    def tables(self) -> list[nn.Parameter]:
+        """Every tensor of every site."""
+        return [*self.sites.parameters()]
+
+    def _rows(self, stored: Tensor, index: Tensor, nobody: Tensor | None) -> Tensor:
+        if index.is_floating_point():
+            return torch.tensordot(index.to(stored.dtype), stored, dims=1)
+        values = look_up(stored, index, sparse=self.sparse_gradient)
+        if nobody is None:
+            return values
+        nobody = nobody.reshape(-1, *[1] * (stored.ndim - 1))
+        return torch.where(nobody, stored.mean(dim=0, keepdim=True), values)
+
     def _tensors(self) -> list[list[Tensor]]:
         return [[*site.values()] for site in self.sites if isinstance(site, nn.ParameterDict)]
-
-
-def _look_up(stored: Tensor, index: Tensor) -> Tensor:
-    if index.is_floating_point():
-        return torch.tensordot(index.to(stored.dtype), stored, dims=1)
-    values = stored.index_select(0, index.clamp(min=0))
-    nobody = (index == POPULATION).reshape(-1, *[1] * (stored.ndim - 1))
-    return torch.where(nobody, stored.mean(dim=0, keepdim=True), values)

@@ -5,6 +5,7 @@ while writing leaves the previous state.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
@@ -127,19 +128,21 @@ class Checkpoint(Generic[P]):
         return Checkpoint(position, random=random, **parts)
 
 
-def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of everything that is trained."""
-    return {name: p.detach().clone() for name, p in named_trainable(model)}
+def trainable_state(model: nn.Module, without: Collection[str] = ()) -> dict[str, Tensor]:
+    """A copy of everything that is trained, but for some parameters that are kept elsewhere."""
+    return {n: p.detach().clone() for n, p in named_trainable(model) if n not in without}
 
 
 @torch.no_grad()
-def load_trainable(model: nn.Module, state: dict[str, Tensor]) -> None:
+def load_trainable(
+    model: nn.Module, state: dict[str, Tensor], without: Collection[str] = ()
+) -> None:
     """Put a copy back.
 
     Raises:
         RunError: The copy is of another model.
     """
-    parameters = dict(named_trainable(model))
+    parameters = {n: p for n, p in named_trainable(model) if n not in without}
     if parameters.keys() != state.keys():
         raise RunError("the checkpoint belongs to a model of another shape; train anew")
     for name, parameter in parameters.items():

@@ -7,6 +7,7 @@ stopped anywhere and resumed ends with the same numbers as one that was not.
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -26,12 +27,21 @@ from hyperadapters.training.checkpoint import (
     optimizer_state,
     trainable_state,
 )
+from hyperadapters.training.large_tables import LARGE, LargeTables
 from hyperadapters.training.log import LOG, shorten_log
-from hyperadapters.training.optimizer import build_optimizer, learning_rates, rate_factor
+from hyperadapters.training.optimizer import (
+    RowAdamW,
+    build_optimizer,
+    clippable,
+    learning_rates,
+    rate_factor,
+)
 from hyperadapters.training.progress import Progress, Step
 from hyperadapters.training.shrinkage import Shrinkage
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+# A checkpoint that takes longer to write is written as much less often.
+SECONDS_TO_WRITE_ONE = 1.0
 
 
 class Trainer:
@@ -73,11 +83,15 @@ class Trainer:
         self.shared_epochs = (
             min(self.settings.shared_epochs, self.settings.epochs // 2) if staged else 0
         )
+        # Several processes exchange gradients, and can do so only if these are dense.
+        alone = self.accelerator.num_processes == 1
+        self.tables = LargeTables(self.model, LARGE if alone else sys.maxsize)
         self._base_rates: list[float] = []
         self.shrinkage = Shrinkage(network, train.annotators, self.settings.shrinkage)
         self.position = Position()
         self.best: dict[str, torch.Tensor] = {}
         self._saved_at = time.monotonic()
+        self._slowness = 1.0
 
     def fit(self, checkpoint: Checkpoint | None = None) -> Position:
         """Train, from the beginning or from a checkpoint.
@@ -92,8 +106,7 @@ class Trainer:
         """
         torch.manual_seed(self.seed)
         settings = self.settings
-        rates = learning_rates(settings)
-        optimizer = build_optimizer(self.model, rates, settings.weight_decay)
+        optimizer = self.optimizer()
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         if checkpoint is not None:
             self._restore(checkpoint, optimizer)
@@ -106,12 +119,20 @@ class Trainer:
                 self._epoch(optimizer)
         if not self.best:
             raise RunError("training diverged: dev nll is not a number; lower the learning rates")
-        load_trainable(self.model, self.best)
+        load_trainable(self.model, self.best, self.tables.names)
+        self.tables.restore()
         return self.position
+
+    def optimizer(self) -> RowAdamW:
+        """A new optimiser of the model, with the rates of the settings."""
+        settings = self.settings
+        rates = learning_rates(settings)
+        return build_optimizer(self.model, rates, settings.weight_decay, self.tables)
 
     def _restore(self, checkpoint: Checkpoint, optimizer: torch.optim.Optimizer) -> None:
         self.position, self.best = checkpoint.position, checkpoint.best
-        load_trainable(self.model, checkpoint.current)
+        load_trainable(self.model, checkpoint.current, self.tables.names)
+        self.tables.load(checkpoint.extra)
         load_optimizer(optimizer, checkpoint.optimizer)
         torch.set_rng_state(checkpoint.random)
 
@@ -140,7 +161,7 @@ class Trainer:
                 self._evaluate()
                 if self._is_over():
                     break
-            if time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            if time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS * self._slowness:
                 self._save(optimizer)
         position.epoch += 1
         position.batch = 0
@@ -160,13 +181,14 @@ class Trainer:
 
     def _step(self, batch: RowBatch, optimizer: torch.optim.Optimizer) -> float:
         self.model.train()
-        batch, logits = self._logits(batch)
-        labels = torch.from_numpy(self.train.labels[batch.rows]).to(logits.device)
-        annotators = torch.from_numpy(self.train.annotators[batch.rows]).to(logits.device)
-        loss = torch.nn.functional.cross_entropy(logits, labels)
-        self.accelerator.backward(loss + self.shrinkage(annotators))
+        with self.tables.sparse_gradients():
+            batch, logits = self._logits(batch)
+            labels = torch.from_numpy(self.train.labels[batch.rows]).to(logits.device)
+            annotators = torch.from_numpy(self.train.annotators[batch.rows]).to(logits.device)
+            loss = torch.nn.functional.cross_entropy(logits, labels)
+            self.accelerator.backward(loss + self.shrinkage(annotators))
         trained = [p for group in optimizer.param_groups for p in group["params"]]
-        self.accelerator.clip_grad_norm_(trained, self.settings.max_grad_norm)
+        self.accelerator.clip_grad_norm_(clippable(trained), self.settings.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return float(loss.detach())
@@ -212,21 +234,25 @@ class Trainer:
         position.waited = 0 if better else position.waited + 1
         if better:
             position.best_nll, position.best = nll, record
-            self.best = trainable_state(self.model)
+            self.best = trainable_state(self.model, self.tables.names)
+            self.tables.keep()
         record = {**record, "best": better}
         with (self.folder / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         self.progress.evaluation(record)
 
     def _save(self, optimizer: torch.optim.Optimizer) -> None:
-        self._saved_at = time.monotonic()
+        began = time.monotonic()
         Checkpoint(
             self.position,
-            trainable_state(self.model),
+            trainable_state(self.model, self.tables.names),
             self.best,
             optimizer_state(optimizer),
             torch.get_rng_state(),
+            extra=self.tables.state(),
         ).write(self.folder)
+        self._saved_at = time.monotonic()
+        self._slowness = max(1.0, (self._saved_at - began) / SECONDS_TO_WRITE_ONE)
 
 
 def _nll(probabilities: np.ndarray, labels: np.ndarray) -> float:

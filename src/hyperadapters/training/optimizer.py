@@ -1,7 +1,7 @@
 """Parameter groups, and the learning rate over time."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.hypernetworks import CentredHypernetwork
 from hyperadapters.methods import Settings
+from hyperadapters.training.large_tables import LargeTables
 from hyperadapters.tuner import adapter_network
 
 Role = str
@@ -38,13 +39,59 @@ def parameters_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
     return roles
 
 
+class RowAdamW(torch.optim.AdamW):
+    """AdamW that moves, in large tables, only the rows that have a gradient.
+
+    Args:
+        groups: Groups of parameters, as of any optimiser; the large tables stand in them too.
+        tables: The large tables among them, which keep what is to be kept of them themselves.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], tables: LargeTables | None = None) -> None:
+        super().__init__(groups)
+        self._tables = {id(table.parameter): table for table in tables or ()}
+
+    def step(self, closure: None = None) -> None:  # pyright: ignore
+        """One step; the gradients of large tables are gone afterwards."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if id(parameter) in self._tables:
+                    self._tables[id(parameter)].step(group)
+        super().step(closure)
+
+
+def clippable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """What `clip_grad_norm_` can be given in the place of parameters with sparse gradients.
+
+    A table is replaced by the rows that have a gradient, which share it in memory.
+    """
+    found = []
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+            values = parameter.grad._values()
+            parameter = nn.Parameter(values)
+            parameter.grad = values
+        found.append(parameter)
+    return found
+
+
 def build_optimizer(
-    model: nn.Module, rates: Mapping[Role, float], weight_decay: float
-) -> torch.optim.AdamW:
+    model: nn.Module,
+    rates: Mapping[Role, float],
+    weight_decay: float,
+    tables: LargeTables | None = None,
+) -> RowAdamW:
     """AdamW with one learning rate per role; matrices decay.
 
     Vectors do not decay here: their shrinkage depends on the number of ratings, see
     `hyperadapters.training.shrinkage`.
+
+    Args:
+        model: The model.
+        rates: Learning rate of each role.
+        weight_decay: Decoupled weight decay.
+        tables: Tables of the model that are updated row by row; their gradients may be sparse.
     """
     groups: list[dict[str, Any]] = []
     for role, parameters in parameters_by_role(model).items():
@@ -53,7 +100,7 @@ def build_optimizer(
             if members:
                 decay = weight_decay if decays else 0.0
                 groups.append({"params": members, "lr": rates[role], "weight_decay": decay})
-    return torch.optim.AdamW(groups)
+    return RowAdamW(groups, tables)
 
 
 def rate_factor(step: int, n_steps: int, warmup: int, schedule: str) -> float:

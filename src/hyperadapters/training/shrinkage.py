@@ -40,6 +40,7 @@ class Shrinkage:
         """
         if not self._weight or not self._tables:
             return 0.0
-        share = self._share.to(annotators.device)[annotators]
-        norms = [table.vectors[annotators].square().sum(dim=1) for table in self._tables]
+        self._share = self._share.to(annotators.device)
+        share = self._share[annotators]
+        norms = [table.rows(annotators).square().sum(dim=1) for table in self._tables]
         return self._weight * (share * torch.stack(norms).sum(dim=0)).mean()

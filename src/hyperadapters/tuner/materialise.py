@@ -1,6 +1,6 @@
 """The weights of a single condition as plain matrices, to be merged or exported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
-from hyperadapters.adapters import HeadWeights, LoRA, LoRAWeights
+from hyperadapters.adapters import HeadWeights, LoRA, LoRAWeights, Placement, SiteWeights
 from hyperadapters.conditions import Instance
 from hyperadapters.errors import ConfigError
 from hyperadapters.tuner.head import find_head, head_layers
@@ -80,35 +80,66 @@ def materialise(
             form has no LoRA equivalent.
         ConditionError: The condition is missing or out of range.
     """
+    prepared = prepare_values(tuner, adapter_name, condition)
+    if any(value.shape[0] != 1 for value in prepared.values()):
+        lengths = {name: value.shape[0] for name, value in prepared.items()}
+        raise ConfigError(f"wanted a single condition, got {lengths} values")
+    return next(materialise_rows(tuner, adapter_name, prepared, with_head=with_head))
+
+
+def prepare_values(
+    tuner: "HyperAdapterModel", adapter_name: str, condition: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Conditions as the network reads them, one line per row, all of one length.
+
+    Raises:
+        ConfigError: The weights depend on the input, or a name is not known.
+        ConditionError: A condition is missing, out of range, or of another length.
+    """
     network = tuner.network(adapter_name)
     _check_possible(network.spec.conditions, condition)
+    return network.prepare(condition, next(network.parameters()).device)
+
+
+@torch.no_grad()
+def materialise_rows(
+    tuner: "HyperAdapterModel",
+    adapter_name: str,
+    prepared: Mapping[str, Tensor],
+    *,
+    with_head: bool = True,
+) -> Iterator[Materialised]:
+    """The weights of several conditions, which are written at once.
+
+    Args:
+        tuner: The tuner.
+        adapter_name: Which adapter.
+        prepared: What `prepare_values` gave, or some rows of it.
+        with_head: Whether the head is asked for too.
+
+    Raises:
+        ConfigError: The form has no LoRA equivalent.
+    """
+    network = tuner.network(adapter_name)
     was_training = network.training
     network.eval()
     try:
-        prepared = network.prepare(condition, next(network.parameters()).device)
-        if any(value.shape[0] != 1 for value in prepared.values()):
-            lengths = {name: value.shape[0] for name, value in prepared.items()}
-            raise ConfigError(f"wanted a single condition, got {lengths} values")
         weights = network(prepared)
     finally:
         network.train(was_training)
-    lora: dict[str, PlainLoRA] = {}
-    for number, group in enumerate(network.spec.groups):
-        for position, place in enumerate(group.placements):
-            of_site = weights.at(number, position)
-            if of_site is None:
-                raise ConfigError(
-                    f"{place.site.name} has an adapter for a first pass alone, and a merged model "
-                    "has one pass"
-                )
-            if not isinstance(place.form, LoRA) or not isinstance(of_site, LoRAWeights):
-                raise ConfigError(
-                    f"{place.site.name} has a bottleneck, which is not linear: no LoRA and no "
-                    "merged weight is equal to it"
-                )
-            lora[place.site.name] = _joined(lora.get(place.site.name), _plain(place.form, of_site))
-    head = _plain_head(tuner, adapter_name, weights.head_per_row()) if with_head else ()
-    return Materialised(lora, head)
+    sites = [
+        (place, _lora_at(place, weights.at(number, position)))
+        for number, group in enumerate(network.spec.groups)
+        for position, place in enumerate(group.placements)
+    ]
+    head = weights.head_per_row()
+    for row in range(weights.n_rows or 1):
+        lora: dict[str, PlainLoRA] = {}
+        for place, (form, of_site) in sites:
+            name = place.site.name
+            lora[name] = _joined(lora.get(name), _plain(form, of_site, row))
+        own = _plain_head(tuner, adapter_name, head, row) if with_head else ()
+        yield Materialised(lora, own)
 
 
 def materialise_all(
@@ -134,71 +165,6 @@ def materialise_all(
     ]
 
 
-@torch.no_grad()
-def check_mergeable(model: nn.Module, weights: Materialised, *, finite: bool = False) -> None:
-    """Refuse what cannot be merged.
-
-    Args:
-        model: The backbone, perhaps with its layers still wrapped.
-        weights: What is to be merged.
-        finite: Whether the result has to be finite.
-
-    Raises:
-        ConfigError: A module's weight cannot be added to, as it is quantised or belongs to another
-            module too, or the result would not be finite.
-    """
-    for name, factors in weights.lora.items():
-        module = _unwrapped(model.get_submodule(name))
-        weight, delta = getattr(module, "weight", None), _delta(module, factors)
-        if (
-            not isinstance(weight, Tensor)
-            or weight.shape != delta.shape
-            or not weight.is_floating_point()
-        ):
-            raise ConfigError(
-                f"{name} is a {type(module).__name__}, whose weight cannot be added to; export a "
-                "LoRA instead (export_lora)"
-            )
-        if shared := _sharing(model, module, weight):
-            raise ConfigError(
-                f"the weight of {name} is also that of {shared}, which would change with it; "
-                "export a LoRA instead (export_lora)"
-            )
-        if finite and not bool(torch.isfinite(weight + delta.to(weight)).all()):
-            raise ConfigError(f"{name}: the merged weight would not be finite (NaN or infinite)")
-
-
-@torch.no_grad()
-def merge(model: nn.Module, weights: Materialised) -> None:
-    """Add the weights of a condition to those of the plain backbone (in place)."""
-    for name, factors in weights.lora.items():
-        module: Any = model.get_submodule(name)
-        module.weight.data = module.weight.data + _delta(module, factors).to(module.weight)
-    for plain in weights.head:
-        layer: Any = model.get_submodule(plain.name)
-        layer.weight.data = plain.weight.to(layer.weight)
-        if plain.bias is not None:
-            layer.bias.data = plain.bias.to(layer.bias)
-
-
-def _sharing(model: nn.Module, module: nn.Module, weight: Tensor) -> str | None:
-    """Path of another module with the same weight, such as the embedding that a head is tied to."""
-    for path, other in model.named_modules():
-        if other is not module and other._parameters.get("weight") is weight:
-            return path
-    return None
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    return getattr(module, "base_layer", module)  # pyright: ignore[reportReturnType]
-
-
-def _delta(module: nn.Module, factors: PlainLoRA) -> Tensor:
-    delta = factors.b @ factors.a
-    # GPT-2's Conv1D stores its weight the other way round.
-    return delta.T if hasattr(module, "nf") else delta
-
-
 def _check_possible(declared: Mapping[str, Any], condition: Mapping[str, Any]) -> None:
     instances = [n for n, c in declared.items() if isinstance(c, Instance) and n not in condition]
     if instances:
@@ -213,11 +179,29 @@ def _check_possible(declared: Mapping[str, Any], condition: Mapping[str, Any]) -
         )
 
 
-def _plain(form: LoRA, weights: LoRAWeights) -> PlainLoRA:
-    b = weights.b[0] * form.scale
+def _lora_at(place: Placement, weights: SiteWeights | None) -> tuple[LoRA, LoRAWeights]:
+    if weights is None:
+        raise ConfigError(
+            f"{place.site.name} has an adapter for a first pass alone, and a merged model has one "
+            "pass"
+        )
+    if not isinstance(place.form, LoRA) or not isinstance(weights, LoRAWeights):
+        raise ConfigError(
+            f"{place.site.name} has a bottleneck, which is not linear: no LoRA and no merged "
+            "weight is equal to it"
+        )
+    return place.form, weights
+
+
+def _plain(form: LoRA, weights: LoRAWeights, row: int) -> PlainLoRA:
+    b = _of_row(weights.b, row) * form.scale
     if weights.gain is not None:
-        b = b * weights.gain
-    return PlainLoRA(weights.a[0], b)
+        b = b * _of_row(weights.gain, row)
+    return PlainLoRA(_of_row(weights.a, row), b)
+
+
+def _of_row(values: Tensor, row: int) -> Tensor:
+    return values[row if values.shape[0] > 1 else 0]
 
 
 def _joined(before: PlainLoRA | None, added: PlainLoRA) -> PlainLoRA:
@@ -228,7 +212,7 @@ def _joined(before: PlainLoRA | None, added: PlainLoRA) -> PlainLoRA:
 
 
 def _plain_head(
-    tuner: "HyperAdapterModel", adapter_name: str, weights: HeadWeights
+    tuner: "HyperAdapterModel", adapter_name: str, weights: HeadWeights, row: int
 ) -> tuple[PlainLayer, ...]:
     r"""The first layer with b' = b + W c for the shift c; the last with bias and taste.
 
@@ -244,15 +228,18 @@ def _plain_head(
         raise ConfigError("the classification head is gone")
     plain = {layer: _plain_layer(name, trained, layer) for layer in (layers[0], layers[-1])}
     if weights.gate is not None and weights.taste_in is not None and weights.taste_out is not None:
-        last, taste = plain[layers[-1]], (weights.taste_out * weights.gate[0]) @ weights.taste_in
+        last, taste = (
+            plain[layers[-1]],
+            (weights.taste_out * _of_row(weights.gate, row)) @ weights.taste_in,
+        )
         plain[layers[-1]] = replace(last, weight=last.weight + taste.to(last.weight))
     if weights.shift is not None:
         first = plain[layers[0]]
-        shifted = first.weight @ weights.shift[0].to(first.weight)
+        shifted = first.weight @ _of_row(weights.shift, row).to(first.weight)
         plain[layers[0]] = replace(first, bias=_added(first, shifted))
     if weights.bias is not None:
         last = plain[layers[-1]]
-        plain[layers[-1]] = replace(last, bias=_added(last, weights.bias[0]))
+        plain[layers[-1]] = replace(last, bias=_added(last, _of_row(weights.bias, row)))
     return tuple(plain.values())
 
 

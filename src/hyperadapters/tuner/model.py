@@ -16,7 +16,8 @@ from hyperadapters.tuner.head import HeadHooks, find_head, head_layers, save_hea
 from hyperadapters.tuner.injection import Injection
 from hyperadapters.tuner.instance import EncoderReader, check_has_decoder, states_width
 from hyperadapters.tuner.layer import HyperAdapterLinear
-from hyperadapters.tuner.materialise import check_mergeable, materialise_all, merge
+from hyperadapters.tuner.materialise import materialise_all
+from hyperadapters.tuner.merging import check_mergeable, merge
 from hyperadapters.tuner.plan import Plan
 
 

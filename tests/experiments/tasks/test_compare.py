@@ -2,6 +2,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hyperadapters.errors import ConfigError, RunError
@@ -253,6 +254,7 @@ def test_a_folder_of_something_else(toy, tiny_t5, tmp_path):
 
 
 def test_seeds_do_matter(finished):
-    scores = finished[1].scores.query("method == 'hyperdecoder'")
-    by_seed = [group["value"].to_numpy() for _, group in scores.groupby("seed")]
-    assert len(by_seed) == 2 and not np.array_equal(*by_seed)
+    folder = finished[1].folder.path / "hyperdecoder"
+    files = [folder / f"seed-{seed}" / "predictions.parquet" for seed in (0, 3)]
+    by_seed = [pd.read_parquet(file)["nll"].to_numpy() for file in files]
+    assert not np.array_equal(*by_seed, equal_nan=True)
