@@ -257,8 +257,9 @@ def write_table() -> None:
         if frame.empty:
             continue
         tasks = [c for c in frame if c not in ("arm", "seed", "average") and "_par" not in c]
-        tasks = [c for c in tasks if c != "seconds" and not c.startswith("average")]
-        shown = "Per cent: the mean of each task's metrics on the test split, mean over seeds"
+        tasks = [c for c in tasks if not c.endswith("seconds") and not c.startswith("average")]
+        shown = "Per cent: the mean of each task's metrics on the test split, mean over seeds; "
+        shown += "seconds of the clock, beside other work"
         lines += [f"## {mixture}", "", f"{shown} (with half the range). Budget: "]
         lines[-1] += ", ".join(f"{k}={v}" for k, v in budget.settings.items()) + "."
         head = ["arm", "seeds", "average", *tasks, "adapter parameters", "seconds"]
