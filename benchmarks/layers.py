@@ -2,18 +2,24 @@
 
     python benchmarks/layers.py --data ../shared/data/perspectives
 
-Every cell is a run of `hyperlora` with other `adapted_layers` and `deviating_layers`, chosen by the
-nll on dev and reported on test too. Time is processor time of the training process on one thread,
-so that what else the machine does counts little. Finished cells are kept in
-benchmarks/results/layers.json; `--table` runs nothing and writes docs/tables/layers.md.
+Every cell is a run of `hyperlora` with other `adapted_layers` and `deviating_layers`, on some of
+the texts of a data set; the choice is by the nll on dev, and test is reported too. Time is
+processor time of the training process on one thread, so that what else the machine does counts
+little. `--whole` takes all texts and two rows only: our defaults, and plain LoRA in all layers,
+which is not told who is asked. Finished cells are kept in benchmarks/results/layers.json; `--table`
+runs nothing and writes docs/tables/layers.md.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import platform
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +28,97 @@ import pandas as pd
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "layers.json"
 TABLE = HERE.parent / "docs" / "tables" / "layers.md"
-DATASETS = ("hs_brexit", "popquorn_offensiveness", "convabuse")
-# Adapted layers, counted from the top, and in how many of them people deviate.
-LAYERS = ((2, 1), (1, 1), (2, 2), (4, 1), (4, 2), (4, 4), (6, 1), (6, 6))
-METRICS = {"dev nll": ("dev", "nll"), "test nll": ("test", "nll"), "macro-F1": ("test", "macro_f1")}
+# Data set → texts of the table of layers; all of them have their own or our splits.
+DATASETS = {"popquorn_offensiveness": 600, "crehate": 200, "hs_brexit": 600}
+WHOLE = ("popquorn_offensiveness", "crehate")
+# Adapted layers, counted from the top, and in how many of them people deviate; of six.
+LAYERS = ((2, 1), (1, 1), (2, 2), (4, 1), (4, 4), (6, 1), (6, 6))
+DEFAULT = LAYERS[0]
+METRICS = {
+    "dev nll": ("dev", "nll"),
+    "test nll": ("test", "nll"),
+    "macro-F1": ("test", "macro_f1"),
+    "annotator macro-F1": ("test", "annotator_macro_f1"),
+}
 
 
-def run(dataset: str, adapted: int, deviating: int, seed: int, data: Path, runs: Path) -> Any:
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Attributes:
+        dataset: Name of the data set.
+        texts: ``"some"`` or ``"all"`` of its texts.
+        method: ``"hyperlora"``, or ``"text-only"``, which is plain LoRA.
+        adapted: Number of adapted layers.
+        deviating: In how many of them people deviate.
+        seed: The seed.
+    """
+
+    dataset: str
+    texts: str
+    method: str
+    adapted: int
+    deviating: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the results."""
+        return "/".join(str(value) for value in vars(self).values())
+
+    @classmethod
+    def of(cls, name: str) -> "Cell":
+        """The cell of that name."""
+        dataset, texts, method, adapted, deviating, seed = name.split("/")
+        return cls(dataset, texts, method, int(adapted), int(deviating), int(seed))
+
+
+def cells(seeds: list[int], *, whole: bool) -> list[Cell]:
+    """All cells of a table."""
+    if whole:
+        pairs = (("hyperlora", *DEFAULT), ("text-only", 6, 0))
+        return [Cell(d, "all", *pair, seed) for seed in seeds for d in WHOLE for pair in pairs]
+    return [
+        Cell(dataset, "some", "hyperlora", *layers, seed)
+        for seed in seeds
+        for dataset in DATASETS
+        for layers in LAYERS
+    ]
+
+
+def ratings(cell: Cell, data: Path) -> pd.DataFrame:
+    """What is trained on: without "don't know", and perhaps of some texts only."""
+    import hyperadapters as ha
+
+    found = ha.read_annotations(data / f"{cell.dataset}.parquet", allow_leaks=True)
+    if cell.dataset == "crehate":
+        found = found[found["label"].astype(str) != "2"]
+    if cell.texts == "some":
+        texts = found["text"].drop_duplicates().sample(DATASETS[cell.dataset], random_state=0)
+        found = found[found["text"].isin(texts)]
+    return found.reset_index(drop=True)
+
+
+def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     """Scores and time of a cell."""
     import hyperadapters as ha
     from hyperadapters.cli.progress import PlainProgress
 
-    output = runs / f"{dataset}-{adapted}-{deviating}-{seed}"
+    output = runs / cell.name.replace("/", "-")
     shutil.rmtree(output, ignore_errors=True)  # half a run has half of the time
-    ratings = ha.read_annotations(data / f"{dataset}.parquet", allow_leaks=True)
-    settings = {"adapted_layers": adapted % 6, "deviating_layers": deviating % 6}
+    table = ratings(cell, data)
+    # Of all six layers, 0 stands for all.
+    layers = {"adapted_layers": cell.adapted % 6, "deviating_layers": cell.deviating % 6}
     started = time.process_time()
     made = ha.fit(
-        ratings,
+        table,
         output=output,
-        seed=seed,
-        allow_leaks=True,  # convabuse has texts in two official splits
+        method=cell.method,
+        seed=cell.seed,
+        allow_leaks=True,  # crehate has texts in two of its authors' splits
         progress=PlainProgress(),
-        **settings,
+        **layers,
     )
     seconds = time.process_time() - started
     scores = made.scores
@@ -57,44 +131,70 @@ def run(dataset: str, adapted: int, deviating: int, seed: int, data: Path, runs:
         "scores": values,
         "processor_seconds": round(seconds, 1),
         "epochs": steps[-1]["epoch"],
+        "rows": len(table),
         "versions": made.record.versions,
         "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
     }
 
 
-def write(results: dict[str, Any]) -> None:
-    """Write the results, whole or not at all."""
-    part = RESULTS.with_suffix(".json.tmp")
-    part.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(RESULTS)
+@contextmanager
+def results() -> Iterator[dict[str, Any]]:
+    """The results so far, written back at the end; one process at a time."""
+    with (RESULTS.parent / "layers.lock.tmp").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        yield found
+        part = RESULTS.with_suffix(".json.tmp")
+        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.replace(RESULTS)
 
 
-def table(results: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
     """The results as Markdown."""
+    frame = pd.DataFrame(
+        [
+            {
+                **vars(Cell.of(name)),
+                **cell["scores"],
+                "rows": cell["rows"],
+                "seconds": cell["processor_seconds"] / cell["epochs"],
+            }
+            for name, cell in found.items()
+        ]
+    )
     lines = [
         "# Layers, scores and time",
         "",
-        "`hyperlora` on the built-in encoder of six layers; mean over seeds. Seconds are processor "
-        "time of an epoch, evaluation and what is read once per text included.",
+        "`hyperlora` on the built-in encoder of six layers; mean over seeds, with half the range. "
+        "Seconds are processor time of an epoch on one thread, evaluation and what is read once "
+        "per text included.",
     ]
-    rows = []
-    for name, cell in results.items():
-        dataset, adapted, deviating, seed = name.split("/")
-        per_epoch = cell["processor_seconds"] / cell["epochs"]
-        where = {"adapted": int(adapted), "deviating": int(deviating), "seed": int(seed)}
-        rows.append({"dataset": dataset, **where, **cell["scores"], "seconds": per_epoch})
-    frame = pd.DataFrame(rows)
-    for dataset, cells in frame.groupby("dataset"):
-        head = ["layers adapted", "in which people deviate", "seeds", *METRICS, "seconds an epoch"]
-        lines += ["", f"## {dataset}", "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-        for (adapted, deviating), same in cells.groupby(["adapted", "deviating"]):
-            values = [f"{same[name].mean():.3f}" for name in METRICS]
-            told = [str(adapted), str(deviating), str(len(same)), *values]
-            lines.append(f"| {' | '.join(told)} | {same['seconds'].mean():.0f} |")
-    some = next(iter(results.values()))
+    for (texts, dataset), part in frame.groupby(["texts", "dataset"], sort=False):
+        what = "all of its ratings" if texts == "all" else "some of its texts"
+        lines += ["", f"## {dataset}: {what}, {part['rows'].iloc[0]:,} ratings", ""]
+        lines += _rows(part)
+    some = next(iter(found.values()))
     versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
-    lines += ["", f"Made by `python benchmarks/layers.py` on {some['hardware']}; {versions}.", ""]
+    command = "`python benchmarks/layers.py` (all ratings: `--whole --seeds 0 1 2`)"
+    lines += ["", f"Made by {command} on {some['hardware']}; {versions}.", ""]
     return "\n".join(lines)
+
+
+def _rows(part: pd.DataFrame) -> list[str]:
+    keys = ["method", "adapted", "deviating"]
+    head = ["method", "layers adapted", "in which people deviate", "seeds", *METRICS]
+    head.append("seconds an epoch")
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for (method, adapted, deviating), same in part.groupby(keys):
+        shown = [method, str(adapted), str(deviating), str(len(same))]
+        shown += [_spread(same[name]) for name in METRICS]
+        lines.append(f"| {' | '.join(shown)} | {same['seconds'].mean():.0f} |")
+    return lines
+
+
+def _spread(values: pd.Series) -> str:
+    half = (values.max() - values.min()) / 2
+    return f"{values.mean():.3f}" + (f" ± {half:.3f}" if len(values) > 1 else "")
 
 
 def main() -> None:
@@ -104,23 +204,19 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/layers"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", choices=DATASETS)
+    parser.add_argument("--whole", action="store_true", help="all texts, our defaults, plain LoRA")
     parser.add_argument("--table", action="store_true", help="run nothing")
     given = parser.parse_args()
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    cells = [
-        (dataset, adapted, deviating, seed)
-        for seed in given.seeds
-        for dataset in ([given.only] if given.only else DATASETS)
-        for adapted, deviating in LAYERS
-    ]
-    for cell in cells if not given.table else ():
-        name = "/".join(map(str, cell))
-        if name not in results:
-            print(f"== {name}", flush=True)
-            results[name] = run(*cell, given.data, given.runs)
-            write(results)
-    if results:
-        TABLE.write_text(table(results), encoding="utf-8")
+    for cell in cells(given.seeds, whole=given.whole) if not given.table else ():
+        with results() as found:
+            done = cell.name in found
+        if not done and given.only in (None, cell.dataset):
+            print(f"== {cell.name}", flush=True)
+            made = run(cell, given.data, given.runs)
+            with results() as found:
+                found[cell.name] = made
+    if RESULTS.exists():
+        TABLE.write_text(table(json.loads(RESULTS.read_text("utf-8"))), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -143,10 +143,10 @@ def test_a_case_takes_the_place_of_its_earlier_results(speed, tmp_path):
             "step",
             [
                 *("plain-lora", "row-by-row", "published", "separate-loras", "full"),
-                "by-annotator",
+                *("plain-lora-as-pytorch", "row-by-row-as-pytorch", "by-annotator"),
             ],
         ),
-        ("mixed", ["adapter-names"]),
+        ("mixed", ["adapter-names", "adapter-names-as-pytorch"]),
         ("beams", ["hyperdecoder", "hyperdecoder-lora"]),
     ],
 )
@@ -188,7 +188,8 @@ def test_cases_of_real_ratings(speed, tiny, two_kinds, tmp_path):
         *("popquorn_offensiveness", "popquorn_offensiveness/first"),
         "popquorn_offensiveness/later",
     ]
-    (everyone,) = speed("cases").CASES["everyone"](there)
+    everyone, fast = speed("cases").CASES["everyone"](there)
+    assert (everyone.name, fast.name) == ("everyone/row-by-row", "everyone/row-by-row-fast")
     assert "3 texts of popquorn_offensiveness for each of 4 annotators" in everyone.shapes
     with pytest.raises(speed("setting").NoDataError, match="not there"):
         speed("cases").CASES["everyone"](tiny)

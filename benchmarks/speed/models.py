@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
 import hyperadapters as ha
-from hyperadapters.backbones import load_backbone
+from hyperadapters.backbones import load_backbone, use_plain_products
 from hyperadapters.methods import find_method
 from hyperadapters.tuner.upstream import upstream_warnings_ignored
 
@@ -84,6 +84,12 @@ def published(model: Any, n_annotators: int) -> nn.Module:
         **method.weights,
     )
     return _adapted(model, config)
+
+
+def as_pytorch(model: Any) -> Any:
+    """A model of ours whose products are PyTorch's own, as those of the peers are."""
+    use_plain_products(model)
+    return model
 
 
 def plain_lora(model: Any) -> nn.Module:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from hyperadapters.methods import fast_linear as module
+from hyperadapters.backbones import onednn
 from hyperadapters.methods.fast_linear import fast_linear
 
 
@@ -11,7 +11,7 @@ from hyperadapters.methods.fast_linear import fast_linear
 @pytest.mark.parametrize("there", [True, False])
 def test_it_does_what_the_layer_does(bias, gelu, there, monkeypatch):
     if not there:
-        monkeypatch.setattr(module, "_there", lambda: False)
+        monkeypatch.setattr(onednn, "is_there", lambda: False)
     torch.manual_seed(0)
     layer = nn.Linear(48, 80, bias=bias)
     product = fast_linear(layer, gelu=gelu)

@@ -10,7 +10,7 @@ from benchmarks.speed.steps import conditioned
 
 @torch.no_grad()
 def mixed(setting: Setting) -> list[Row]:
-    """One row: PEFT's `adapter_names` / ours."""
+    """PEFT's `adapter_names` / ours, and on a CPU / ours with PyTorch's own products."""
     sizes, device = setting.sizes, setting.device
     plain = models.backbone(sizes.backbone, device)
     head = models.linear_head(plain)
@@ -20,14 +20,23 @@ def mixed(setting: Setting) -> list[Row]:
     inputs = {name: value for name, value in batch.inputs.items() if name != "labels"}
     names = [models.adapter_name(int(one)) for one in batch.annotators]
     told = {name: value for name, value in conditioned(batch).items() if name != "labels"}
-    pairs = in_pairs(
-        lambda: stored(**inputs, adapter_names=names),
-        lambda: generated(**told),
-        device,
-        sizes.pairs,
-    )
     shapes = (
         f"{sizes.backbone}, {sizes.rows} rows of {sizes.rows} annotators, {sizes.tokens} tokens, "
         f"r={models.RANK}, no gradient"
     )
-    return [Row("mixed/adapter-names", "PEFT adapter_names / ours", shapes, pairs)]
+
+    def row(name: str, ratio: str) -> Row:
+        pairs = in_pairs(
+            lambda: stored(**inputs, adapter_names=names),
+            lambda: generated(**told),
+            device,
+            sizes.pairs,
+        )
+        return Row(f"mixed/{name}", ratio, shapes, pairs)
+
+    rows = [row("adapter-names", "PEFT adapter_names / ours")]
+    if not setting.on_gpu:
+        models.as_pytorch(generated)
+        what = "PEFT adapter_names / ours with PyTorch's products"
+        rows.append(row("adapter-names-as-pytorch", what))
+    return rows

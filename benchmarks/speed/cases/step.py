@@ -25,6 +25,21 @@ def step(setting: Setting) -> list[Row]:
         case.row("separate-loras", "a LoRA and a pass per annotator / ours", case.separate()),
         case.row("full", "full fine-tuning with annotator vectors / ours", case.full()),
     ]
+    if not setting.on_gpu:
+        plain = _Case(setting, sizes.backbone, sizes.rows, as_pytorch=True)
+        rows += [
+            plain.row(
+                "plain-lora-as-pytorch",
+                "ours with PyTorch's products / plain LoRA",
+                plain.plain_lora(),
+                inverse=True,
+            ),
+            plain.row(
+                "row-by-row-as-pytorch",
+                "one pass per row / ours with PyTorch's products",
+                plain.row_by_row(),
+            ),
+        ]
     few = _Case(setting, sizes.backbone, sizes.rows, min(FEW, sizes.rows))
     rows.append(few.row("by-annotator", "one pass per distinct annotator / ours", few.by_person()))
     if setting.on_gpu:
@@ -44,16 +59,25 @@ class _Case:
         backbone: Name of the backbone.
         n_rows: Rows of the batch.
         n_distinct: Their distinct annotators; by default every row has another.
+        as_pytorch: Whether products of ours are PyTorch's own too. Those of the peers always are.
     """
 
     def __init__(
-        self, setting: Setting, backbone: str, n_rows: int, n_distinct: int | None = None
+        self,
+        setting: Setting,
+        backbone: str,
+        n_rows: int,
+        n_distinct: int | None = None,
+        *,
+        as_pytorch: bool = False,
     ) -> None:
         self.setting = setting
         self.backbone = backbone
         self.n_distinct = n_distinct or n_rows
         self.n_annotators = max(setting.sizes.annotators, self.n_distinct)
         model = models.ours(self._backbone(), self.n_annotators)
+        if as_pytorch:
+            models.as_pytorch(model)
         tokens = setting.sizes.tokens
         self.batch: Batch = models.batch(model, n_rows, tokens, self.n_distinct, setting.device)
         self.shapes = (
@@ -84,7 +108,7 @@ class _Case:
 
     def published(self) -> TrainingStep:
         """The published network in the published way."""
-        model = models.published(self._backbone(), self.n_annotators)
+        model = models.as_pytorch(models.published(self._backbone(), self.n_annotators))
         return TrainingStep(model, [Pass(conditioned(row)) for row in by_row(self.batch)])
 
     def by_person(self) -> TrainingStep:
@@ -92,7 +116,8 @@ class _Case:
         return self._ours_in([Pass(conditioned(part)) for part in by_annotator(self.batch)])
 
     def _ours_in(self, passes: list[Pass]) -> TrainingStep:
-        return TrainingStep(models.ours(self._backbone(), self.n_annotators), passes)
+        model = models.as_pytorch(models.ours(self._backbone(), self.n_annotators))
+        return TrainingStep(model, passes)
 
     def separate(self) -> TrainingStep:
         """An adapter of their own for each annotator, made active for their rows."""

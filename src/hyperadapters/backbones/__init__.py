@@ -1,5 +1,10 @@
 """Frozen models to adapt: classifiers and encoder–decoders, built in or of Transformers."""
 
+from hyperadapters.backbones.frozen_linear import (
+    FrozenLinear,
+    use_fast_products,
+    use_plain_products,
+)
 from hyperadapters.backbones.load import BUILT_IN, Backbone, load_backbone
 from hyperadapters.backbones.lower import LowerLayers
 from hyperadapters.backbones.pooled import MeanPooledClassifier
@@ -9,9 +14,12 @@ __all__ = [
     "BUILT_IN",
     "BUILT_IN_SEQ2SEQ",
     "Backbone",
+    "FrozenLinear",
     "LowerLayers",
     "MeanPooledClassifier",
     "Seq2SeqBackbone",
     "load_backbone",
     "load_seq2seq",
+    "use_fast_products",
+    "use_plain_products",
 ]

@@ -1,15 +1,11 @@
-"""The product of a frozen linear layer on a CPU, by the faster of the two libraries there are.
-
-PyTorch multiplies float32 matrices on a CPU by MKL, which on processors that are not Intel's uses
-half of their vector units. oneDNN, which comes with PyTorch too, uses all of them: about twice as
-fast on an AMD EPYC, and as fast on an Intel. The operator is the one that `torch.compile` writes
-for a linear layer whose weights are frozen.
-"""
+"""The product of a frozen linear layer that is taken many times without gradients."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from hyperadapters.backbones import FrozenLinear, onednn
 
 
 def fast_linear(layer: nn.Module, *, gelu: bool = False) -> Callable[[Tensor], Tensor]:
@@ -26,26 +22,17 @@ def fast_linear(layer: nn.Module, *, gelu: bool = False) -> Callable[[Tensor], T
         y = layer(x)
         return nn.functional.gelu(y) if gelu else y
 
-    if not (type(layer) is nn.Linear and _fits(layer.weight) and _there()):
+    is_plain = type(layer) in (nn.Linear, FrozenLinear)
+    if not (is_plain and onednn.is_there() and onednn.fits(layer.weight)):  # pyright: ignore
         return plain
-    then = ("gelu", [], "none") if gelu else ("none", [], "")
-    packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
-    bias = None if layer.bias is None else layer.bias.detach()
+    weight: Tensor = layer.weight  # pyright: ignore[reportAssignmentType]
+    packed = onednn.reordered(weight)
+    bias = None if layer.bias is None else layer.bias.detach()  # pyright: ignore
+    then = onednn.GELU if gelu else onednn.PLAIN
 
     def product(x: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu") or x.dtype != torch.float32:
             return plain(x)
-        return torch.ops.mkldnn._linear_pointwise(x, packed, bias, *then)
+        return onednn.linear(x, packed, bias, then)
 
     return product
-
-
-def _fits(weight: Tensor) -> bool:
-    return weight.device.type == "cpu" and weight.dtype == torch.float32
-
-
-def _there() -> bool:
-    names = ("_reorder_linear_weight", "_linear_pointwise")
-    return torch.backends.mkldnn.is_available() and all(
-        hasattr(torch.ops.mkldnn, name) for name in names
-    )

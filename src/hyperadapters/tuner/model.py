@@ -6,6 +6,7 @@ from typing import Any
 from peft.tuners.tuners_utils import BaseTuner, _ExcludedModule
 from torch import nn
 
+from hyperadapters.backbones import use_fast_products, use_plain_products
 from hyperadapters.errors import ConfigError, SiteError
 from hyperadapters.hypernetworks import AdapterNetwork, GroupSpec, build_network
 from hyperadapters.sites import DEFAULT_TARGETS
@@ -76,6 +77,7 @@ class HyperAdapterModel(BaseTuner):
                 # The first one, and this tuner is gone with it; the next one wraps for itself.
                 self._injection.unwrap()
             raise
+        use_fast_products(model)
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
         # The plan has found the targets already, and of several groups each has its own.
@@ -299,6 +301,7 @@ class HyperAdapterModel(BaseTuner):
             self._encoder_reader.remove()
         if self._head is not None:
             self._head.remove(self.model)
+        use_plain_products(self.model)
         return super()._unload_and_optionally_merge(False, *args, **kwargs)
 
 

@@ -61,6 +61,9 @@ def _config(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> 
     groups: list[Group] = []
     for stack in STACKS:
         groups += _groups(settings, stack)
+    if settings.decoder_beside and settings.decoder != "none":
+        beside = {"decoder_form": "bottleneck", "decoder_width": settings.decoder_beside}
+        groups += _groups(replace(settings, **beside), "decoder")
     if not groups:
         raise ConfigError("neither encoder nor decoder is adapted: nothing would be trained")
     published = settings.hypernetwork == "hyperdecoder"

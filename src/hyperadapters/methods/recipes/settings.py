@@ -79,6 +79,9 @@ class TaskSettings(SettingsTable):
     decoder_width: int = setting(
         64, "width (or rank) of the decoder's adapters; 0: as many parameters as hyperdecoder"
     )
+    decoder_beside: int = setting(
+        0, "width of a bottleneck beside the decoder's LoRA, with biases that LoRA lacks; 0: none"
+    )
     lora_targets: str = setting("all", "linear modules with LoRA: all, or attention (q and v)")
     alpha: float = setting(2.0, "LoRA corrections are multiplied by it")
     activation: str = setting("relu", "of a bottleneck")
