@@ -149,7 +149,9 @@ def mixture_file(name: str, data: Path, folder: Path) -> Path:
     path = folder / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     located = re.sub(r"([a-z_0-9]+\.parquet)", lambda m: str((data / m[1]).resolve()), text)
-    path.write_text(located, encoding="utf-8")
+    part = path.with_suffix(f".{os.getpid()}.tmp")
+    part.write_text(located, encoding="utf-8")
+    part.replace(path)  # another process may be reading it
     return path
 
 

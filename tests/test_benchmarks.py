@@ -21,13 +21,18 @@ from hyperadapters.methods.recipes import find_recipe
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmark_of_tasks", FOLDER / "tasks.py")
+def module_of(name):
+    """A benchmark that is a file."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_of_{name}", FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    return module_of("tasks")
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "mixtures").glob("*.yaml")), ids=lambda p: p.stem)
@@ -46,12 +51,24 @@ def test_budgets_and_arms(benchmark):
             find_recipe(arm.recipe).settings.changed({**mixture.settings, **arm.settings})
 
 
-def test_the_table_of_beams_is_that_of_its_results():
-    spec = importlib.util.spec_from_file_location("benchmark_of_beams", FOLDER / "beams.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+@pytest.mark.parametrize("name", ["beams", "layers"])
+def test_the_table_is_that_of_its_results(name):
+    module = module_of(name)
+    if not module.RESULTS.exists():
+        pytest.skip("not measured yet")
     record = json.loads(module.RESULTS.read_text(encoding="utf-8"))
     assert module.TABLE.read_text(encoding="utf-8") == module.table(record)
+
+
+def test_cells_of_layers(tmp_path, two_kinds, monkeypatch):
+    module = module_of("layers")
+    cells = module.cells([0, 1], whole=False) + module.cells([0], whole=True)
+    assert len(cells) == 2 * 3 * len(module.LAYERS) + 4
+    assert all(module.Cell.of(cell.name) == cell for cell in cells)
+    two_kinds.to_parquet(tmp_path / "hs_brexit.parquet")
+    monkeypatch.setitem(module.DATASETS, "hs_brexit", 30)
+    cell = module.Cell("hs_brexit", "some", "hyperlora", 1, 1, 0)
+    assert module.ratings(cell, tmp_path)["text"].nunique() == 30
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from hyperadapters.adapters.weights import (
     Absent,
     AdapterWeights,
     GroupWeights,
+    Unwritten,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "LoRAWeights",
     "Placement",
     "SiteWeights",
+    "Unwritten",
     "add_per_row",
     "apply_lora",
     "near_zero_",

@@ -1,6 +1,6 @@
 """All weights that are generated for one call: those of every site, and what the head receives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +26,17 @@ OFF, PENDING = Absent.OFF, Absent.PENDING
 
 
 @dataclass(frozen=True)
+class Unwritten:
+    """Weights of one site that are written when the site is run, and not kept.
+
+    Attributes:
+        write: Writes them, the same whenever it is called.
+    """
+
+    write: Callable[[], SiteWeights]
+
+
+@dataclass(frozen=True)
 class GroupWeights:
     """Weights of the sites of one group, and which row has which.
 
@@ -34,17 +45,18 @@ class GroupWeights:
 
     Attributes:
         sites: Weights per site, in the order of the sites, with a leading axis of conditions, or
-            of length 1 where they do not depend on them.
+            of length 1 where they do not depend on them; or what will write them.
         rows: For every row of the batch the position of its condition, shape ``(rows,)``; `None`
             when the leading axis is that of the rows already.
     """
 
-    sites: Sequence[SiteWeights]
+    sites: Sequence[SiteWeights | Unwritten]
     rows: Int[Tensor, " rows"] | None = None
 
     def at(self, site: int) -> SiteWeights:
         """The weights of one site, one set per row (or a single one for all rows)."""
-        weights = self.sites[site]
+        found = self.sites[site]
+        weights = found.write() if isinstance(found, Unwritten) else found
         per_row = [None if tensor is None else taken(tensor, self.rows) for tensor in weights]
         if isinstance(weights, LoRAWeights):
             return LoRAWeights(*per_row)  # pyright: ignore[reportArgumentType]
@@ -85,6 +97,11 @@ class AdapterWeights:
                 "call no encoder has run; call the whole model, or hand it encoder_outputs"
             )
         return None
+
+    def is_unwritten(self, group: int, site: int) -> bool:
+        """Whether the weights of a site are written only when it is run."""
+        of_group = self.groups[group]
+        return isinstance(of_group, GroupWeights) and isinstance(of_group.sites[site], Unwritten)
 
     def head_per_row(self) -> HeadWeights:
         """What the head receives, one line per row (or a single line for all rows)."""

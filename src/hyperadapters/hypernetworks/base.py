@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hyperadapters.adapters import SiteWeights
+from hyperadapters.adapters import SiteWeights, Unwritten
 
 
 class Hypernetwork(nn.Module, ABC):
@@ -17,7 +17,7 @@ class Hypernetwork(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self, z: Float[Tensor, "n width"]) -> Sequence[SiteWeights]:
+    def forward(self, z: Float[Tensor, "n width"]) -> Sequence[SiteWeights | Unwritten]:
         """Weights for every site, in the order of the sites.
 
         Args:
@@ -25,5 +25,5 @@ class Hypernetwork(nn.Module, ABC):
 
         Returns:
             One set per site with leading axis n, or with leading axis 1 when the weights do not
-            depend on the condition.
+            depend on the condition; or what will write them when the site is run.
         """

@@ -1,13 +1,14 @@
 """Our hypernetwork: a learned adapter for the population plus a deviation for each condition."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from hyperadapters.adapters import Placement, SiteWeights
+from hyperadapters.adapters import Placement, SiteWeights, Unwritten
 from hyperadapters.encoders import Start
 from hyperadapters.hypernetworks.base import Hypernetwork
 from hyperadapters.hypernetworks.heads import ChunkedHeads, HeadKind, build_heads, targets_of
@@ -51,6 +52,8 @@ class CentredHypernetwork(Hypernetwork):
             shared adapter, and what lies below the first deviating site is the same for everyone.
         gains: Whether the directions have gains (see `LearnedAdapter`).
         live: Dimensions of the condition vectors that start at zero; by default all.
+        recomputed: Whether, where there are gradients, the weights of a site are written when it is
+            run, instead of those of all sites at once.
 
     Attributes:
         deviates: Whether the deviation is applied.
@@ -73,9 +76,11 @@ class CentredHypernetwork(Hypernetwork):
         deviating: Sequence[bool] | None = None,
         gains: bool = False,
         live: Bool[Tensor, " width"] | None = None,
+        recomputed: bool = False,
     ) -> None:
         super().__init__()
         self.deviates = True
+        self.recomputed = recomputed
         self.start: Start = start
         self.zero_heads = zero_heads
         self.deviation_scale = deviation_scale
@@ -111,15 +116,28 @@ class CentredHypernetwork(Hypernetwork):
         finally:
             self.deviates = before
 
-    def forward(self, z: Float[Tensor, "n width"]) -> list[SiteWeights]:
+    def forward(self, z: Float[Tensor, "n width"]) -> list[SiteWeights | Unwritten]:
         """Weights per site, leading axis n (1 for what does not deviate)."""
-        weights = self.shared(z)
+        shared = self.shared(z)
+        weights: list[SiteWeights | Unwritten] = [*shared]
         if not self.deviates:
+            return weights
+        if self.recomputed and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            for number, site in enumerate(self.deviating_sites):
+                weights[site] = Unwritten(functools.partial(self._written, z, number))
             return weights
         generated = self.heads.generate(self.trunk, z, self.deviation_scale)
         for site, deviation in zip(self.deviating_sites, generated, strict=True):
-            shared = weights[site]
-            weights[site] = shared._replace(
-                **{name: getattr(shared, name) + value for name, value in deviation.items()}
-            )
+            weights[site] = _added(shared[site], deviation)
         return weights
+
+    def _written(self, z: Float[Tensor, "n width"], number: int) -> SiteWeights:
+        """The weights of one site that deviates, by its position among these."""
+        generated = self.heads.generate(self.trunk, z, self.deviation_scale, only=number)
+        return _added(self.shared(z)[self.deviating_sites[number]], generated[number])
+
+
+def _added(shared: SiteWeights, deviation: Mapping[str, Tensor]) -> SiteWeights:
+    return shared._replace(
+        **{name: getattr(shared, name) + value for name, value in deviation.items()}
+    )

@@ -76,9 +76,14 @@ class Heads(nn.Module, ABC):
 
     @property
     def _members(self) -> Mapping[str, list[Target]]:
+        return self._members_at(None)
+
+    def _members_at(self, only: int | None) -> Mapping[str, list[Target]]:
+        """The targets of one site, or of all, by what they share."""
         members: defaultdict[str, list[Target]] = defaultdict(list)
         for target in self.targets:
-            members[target.key].append(target)
+            if only in (None, target.site):
+                members[target.key].append(target)
         return members
 
     @abstractmethod
@@ -86,8 +91,17 @@ class Heads(nn.Module, ABC):
         """Start again; with ``"lora"`` and `zero` the heads are zero."""
 
     @abstractmethod
-    def generate(self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float) -> Generated:
-        """Per site name → tensor with leading axis n."""
+    def generate(
+        self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float, only: int | None = None
+    ) -> Generated:
+        """Per site name → tensor with leading axis n.
+
+        Args:
+            trunk: What makes hidden units of the vectors.
+            z: Condition vectors.
+            scale: Factor on the hidden units.
+            only: The one site whose tensors are wanted; those of the others are left out.
+        """
 
     def _collect(self, values: Mapping[tuple[int, str], Tensor]) -> Generated:
         sites: Generated = [{} for _ in range(1 + max(target.site for target in self.targets))]
@@ -114,11 +128,13 @@ class LinearHeads(Heads):
             assert isinstance(linear, TwinColumns)  # noqa: S101 - for the type checker
             _reset(linear, members[0], start, zero=zero)
 
-    def generate(self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float) -> Generated:  # noqa: D102
-        hidden = trunk(z) * scale
+    def generate(  # noqa: D102
+        self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float, only: int | None = None
+    ) -> Generated:
+        units = _Units(trunk, z, scale, only)
         values = {}
-        for key, members in self._members.items():
-            generated = self.maps[key](hidden[:, [target.site for target in members]])
+        for key, members in self._members_at(only).items():
+            generated = self.maps[key](units.of(members))
             for target, value in zip(members, generated.unbind(dim=1), strict=True):
                 values[target.site, target.name] = value.view(-1, *target.shape)
         return self._collect(values)
@@ -157,11 +173,13 @@ class BasisHeads(Heads):
                 basis.data[: self.n_basis // 2] = 0.0
                 linear.oppose(slice(self.n_basis // 2, None))
 
-    def generate(self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float) -> Generated:  # noqa: D102
-        hidden = trunk(z) * scale
+    def generate(  # noqa: D102
+        self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float, only: int | None = None
+    ) -> Generated:
+        units = _Units(trunk, z, scale, only)
         values = {}
-        for key, members in self._members.items():
-            coefficients = self.coefficients[key](hidden[:, [target.site for target in members]])
+        for key, members in self._members_at(only).items():
+            coefficients = self.coefficients[key](units.of(members))
             # Autocast does not know this product.
             basis = self.basis[key].to(coefficients.dtype)
             generated = torch.tensordot(coefficients, basis, dims=1)
@@ -206,11 +224,14 @@ class ChunkedHeads(Heads):
             assert isinstance(linear, TwinColumns)  # noqa: S101 - for the type checker
             _reset(linear, target, start, zero=zero)
 
-    def generate(self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float) -> Generated:  # noqa: D102
+    def generate(  # noqa: D102
+        self, trunk: Trunk, z: Float[Tensor, "n width"], scale: float, only: int | None = None
+    ) -> Generated:
         values: dict[tuple[int, str], Tensor] = {}
         members: defaultdict[str, list[Target]] = defaultdict(list)
         for target in self.targets:
-            members[self._key(target)].append(target)
+            if only in (None, target.site):
+                members[self._key(target)].append(target)
         for key, targets in members.items():
             units = [(t, p) for t in targets for p in range(self._count(t.shape))]
             hidden = trunk(
@@ -245,6 +266,25 @@ class ChunkedHeads(Heads):
     def _key(self, target: Target) -> str:
         sizes = "x".join(str(size) for size in self._chunk_shape(target.shape))
         return f"{target.name}_{sizes}"
+
+
+class _Units:
+    """Hidden units of one site, or of all.
+
+    Args:
+        trunk: What makes them.
+        z: Condition vectors, shape ``(n, width)``.
+        scale: Factor on them.
+        only: The one site; `None` for all.
+    """
+
+    def __init__(self, trunk: Trunk, z: Tensor, scale: float, only: int | None) -> None:
+        self._hidden = trunk(z, None if only is None else [only]) * scale
+        self._is_alone = only is not None
+
+    def of(self, members: Sequence[Target]) -> Float[Tensor, "n members hidden"]:
+        """Those of the sites of these targets."""
+        return self._hidden[:, [0 if self._is_alone else target.site for target in members]]
 
 
 def build_heads(

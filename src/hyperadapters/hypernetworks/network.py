@@ -15,6 +15,7 @@ from hyperadapters.adapters import (
     GroupWeights,
     HeadWeights,
     SiteWeights,
+    Unwritten,
     silenced,
 )
 from hyperadapters.conditions import Attributes, Lookup
@@ -166,16 +167,17 @@ class AdapterNetwork(nn.Module):
                 self,
                 number,
                 values,
-                lambda some: self._write(number, Encoded(self, some, distinct=True)),
+                # Without gradients all are written at once.
+                lambda some: self._write(number, Encoded(self, some, distinct=True)),  # pyright: ignore
             )
         else:
             weights = self._write(number, encoded)
         if known is None:
             return GroupWeights(weights, rows)
         per_row = GroupWeights(weights, rows)
-        return GroupWeights([silenced(per_row.at(site), known) for site in range(len(weights))])
+        return GroupWeights([_silenced(per_row, site, known) for site in range(len(weights))])
 
-    def _write(self, number: int, encoded: Encoded) -> list[SiteWeights]:
+    def _write(self, number: int, encoded: Encoded) -> list[SiteWeights | Unwritten]:
         group = self.spec.groups[number]
         values, _ = encoded.distinct(group.conditions if group.adapts else ())
         z = encoded.combined(_read_by(group), self._owner(number))
@@ -275,6 +277,13 @@ class AdapterNetwork(nn.Module):
         lengths = {name: conditions[name].shape[0] for name in names}
         if len(set(lengths.values())) > 1:
             raise ConditionError(f"conditions differ in length: {lengths}")
+
+
+def _silenced(weights: GroupWeights, site: int, known: Tensor) -> SiteWeights | Unwritten:
+    """The weights of a site, one set per row, with no effect on rows that are not known."""
+    if isinstance(weights.sites[site], Unwritten):
+        return Unwritten(lambda: silenced(weights.at(site), known))
+    return silenced(weights.at(site), known)
 
 
 def _known_values(network: AdapterNetwork, name: str, value: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from hyperadapters.adapters import Directions, SiteWeights
+from hyperadapters.adapters import Directions, SiteWeights, Unwritten
 from hyperadapters.conditions import Lookup
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.hypernetworks.base import Hypernetwork
@@ -53,7 +53,7 @@ class GroupSource(nn.Module):
 
     def forward(
         self, z: Float[Tensor, "n width"], values: Mapping[str, Tensor]
-    ) -> list[SiteWeights]:
+    ) -> list[SiteWeights | Unwritten]:
         """Weights per site, leading axis n, or 1 where they do not depend on the condition.
 
         Args:
@@ -68,8 +68,14 @@ class GroupSource(nn.Module):
         if gains:
             sizes = [str(place.form.size) for place in self.group.placements]
             pairs = zip(weights, sizes, strict=True)
-            weights = [of_site._replace(gain=gains[size]) for of_site, size in pairs]
+            weights = [_with_gain(of_site, gains[size]) for of_site, size in pairs]
         return list(weights)
+
+
+def _with_gain(weights: SiteWeights | Unwritten, gain: Tensor) -> SiteWeights | Unwritten:
+    if isinstance(weights, Unwritten):
+        return Unwritten(lambda: weights.write()._replace(gain=gain))
+    return weights._replace(gain=gain)
 
 
 class DirectionGains(nn.Module):
@@ -140,4 +146,5 @@ def _build_source(
         deviating=group.deviating,
         gains=group.gains,
         live=live,
+        recomputed=spec.recompute_weights,
     )

@@ -96,6 +96,8 @@ class NetworkSpec:
         instance_width: Width of the backbone's states (for `Instance` conditions).
         share_encoders: Whether all groups read one vector of a condition, or each has an encoder of
             its own.
+        recompute_weights: Whether generated weights are written when a site is run and again in the
+            backward pass, instead of all at once and kept.
     """
 
     conditions: Mapping[str, Condition]
@@ -121,6 +123,7 @@ class NetworkSpec:
     n_labels: int | None = None
     instance_width: int | None = None
     share_encoders: bool = True
+    recompute_weights: bool = False
 
     @property
     def head_kind(self) -> HeadKind:
@@ -178,6 +181,11 @@ class NetworkSpec:
             raise ConfigError("shift=True needs a classification head")
         if self.start == "near-zero" and self.hypernetwork != "hyperdecoder":
             raise ConfigError("start='near-zero' belongs to hypernetwork='hyperdecoder'")
+        if self.recompute_weights and not self.centred:
+            raise ConfigError(
+                f"recompute_weights does not go with hypernetwork={self.hypernetwork!r}; it goes "
+                "with 'mlp', 'basis' and 'chunked'"
+            )
         for group in self.groups:
             self._check_group(group)
 

@@ -103,6 +103,9 @@ class HyperAdapterConfig(PeftConfig):
         condition_noise: Standard deviation of the noise on condition vectors in training.
         share_encoders: Whether all groups read one vector of a condition, or each group has an
             encoder of its own.
+        recompute_weights: Whether in training the weights of a site are written when it is run, and
+            again in the backward pass, instead of those of all sites at once and kept: memory of
+            one site's, at the price of writing them twice. For large backbones and batches.
         sites: What was adapted, per group; filled in by `get_peft_model`, checked on loading.
 
     Raises:
@@ -144,6 +147,7 @@ class HyperAdapterConfig(PeftConfig):
     condition_dropout: float = 0.0
     condition_noise: float = 0.0
     share_encoders: bool = True
+    recompute_weights: bool = False
     sites: list[list[str]] | None = None
 
     def __post_init__(self) -> None:
@@ -281,6 +285,7 @@ class HyperAdapterConfig(PeftConfig):
             n_labels=n_labels if has_head else None,
             instance_width=instance_width,
             share_encoders=self.share_encoders,
+            recompute_weights=self.recompute_weights,
         )
 
     def record_sites(self, groups: list[GroupSpec]) -> None:

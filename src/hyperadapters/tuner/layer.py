@@ -5,6 +5,7 @@ from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hyperadapters.adapters import AdapterWeights, Bottleneck, LoRA
 from hyperadapters.errors import SiteError
@@ -29,6 +30,12 @@ class Part:
 
     def correction(self, x: Tensor, weights: AdapterWeights, training: bool) -> Tensor | None:
         """What is added for the input `x`, shape ``(rows, ..., out_width)``; `None` for nothing."""
+        if weights.is_unwritten(self.group, self.site):
+            # What is written in here is not kept, but written again in the backward pass.
+            return checkpoint(self._applied, x, weights, training, use_reentrant=False)
+        return self._applied(x, weights, training)
+
+    def _applied(self, x: Tensor, weights: AdapterWeights, training: bool) -> Tensor | None:
         of_site = weights.at(self.group, self.site)
         if of_site is None:
             return None
