@@ -46,14 +46,14 @@ class Arm:
 
 ARMS = {
     "hyperdecoder-lora": Arm("hyperdecoder-lora", shuffled_at_test=True),
-    "single-adapter": Arm("single-adapter"),
     "hyperdecoder": Arm("hyperdecoder", shuffled_at_test=True),
+    "single-adapter": Arm("single-adapter"),
     "hyperdecoder-lora, shuffled": Arm("hyperdecoder-lora", {"conditioning": "shuffled"}),
     "hyperdecoder, shuffled": Arm("hyperdecoder", {"conditioning": "shuffled"}),
+    "adapter-per-task": Arm("adapter-per-task"),
+    "hyperformer": Arm("hyperformer"),
     "hyperdecoder, constant": Arm("hyperdecoder", {"conditioning": "constant"}),
     "hyperdecoder-lora, constant": Arm("hyperdecoder-lora", {"conditioning": "constant"}),
-    "hyperformer": Arm("hyperformer"),
-    "adapter-per-task": Arm("adapter-per-task"),
 }
 
 
@@ -89,7 +89,7 @@ SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 50}
 CORE = ("hyperdecoder-lora", "single-adapter", "hyperdecoder", "hyperdecoder-lora, shuffled")
 MIXTURES = {
     "glue_like": Mixture(
-        (0, 1, 2), {**SHARED, "steps": 400, "evaluate_every": 400, "dev_limit": 100}
+        (0, 1, 2), {**SHARED, "steps": 300, "evaluate_every": 300, "dev_limit": 100}
     ),
     "extractive_qa": Mixture(
         (0,),
@@ -117,11 +117,11 @@ MIXTURES = {
 
 
 def cells(given: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
-    """Mixture, arm and seed of all runs; first the first seed of all arms."""
+    """Mixture, arm and seed of all runs; first the first seed of all arms, or of those named."""
     for mixture in [given.mixture] if given.mixture else MIXTURES:
         for seed in MIXTURES[mixture].seeds:
             for arm in MIXTURES[mixture].arms:
-                if given.only in (None, arm) and given.seed in (None, seed):
+                if arm in (given.only or [arm]) and given.seed in (None, seed):
                     yield mixture, arm, seed
 
 
@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/tasks"))
     parser.add_argument("--runs", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--mixture", choices=list(MIXTURES))
-    parser.add_argument("--only", choices=list(ALL_ARMS))
+    parser.add_argument("--only", action="append", choices=list(ALL_ARMS), metavar="ARM")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--share", default="0/1", help="which cells: i/n takes every n-th from i")
     parser.add_argument("--table", action="store_true", help="run nothing")

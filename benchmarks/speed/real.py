@@ -19,6 +19,8 @@ def ratings(data: Path, name: str, n_texts: int | None = None) -> pd.DataFrame:
     if not path.exists():
         raise NoDataError(f"{path} is not there")
     found = ha.read_annotations(path, allow_leaks=True)
+    if name == "crehate":  # 2 is "don't know"
+        found = rows_of(found, found["label"].astype(str) != "2").reset_index(drop=True)
     if n_texts is None:
         return found
     texts = column_of(found, "text")

@@ -33,13 +33,13 @@ class Sizes:
     rows: int = 32
     tokens: int = 64
     annotators: int = 262
-    pairs: int = 21
+    pairs: int = 11
     long_pairs: int = 3
     large_backbone: str = ROBERTA
     large_rows: int = 128
     people: tuple[int, ...] = (10**2, 10**3, 10**4, 10**5, 10**6)
-    epoch_texts: int | None = None
-    epochs: int = 5
+    epoch_texts: int | None = 200
+    epochs: int = 3
     texts: int = 200
     asked: int | None = None
     beam_rows: int = 8

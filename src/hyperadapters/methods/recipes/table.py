@@ -8,10 +8,7 @@ from typing import Any
 from hyperadapters.errors import ConfigError
 from hyperadapters.methods.recipes.settings import TaskSettings
 
-# A generator that reads inputs moves all adapters at once.
-_READS_INPUT = {"generator_learning_rate": 3e-4}
 _OURS = {
-    **_READS_INPUT,
     "hypernetwork": "mlp",
     "start": "zero-change",
     "reading": "normalised",
@@ -49,17 +46,24 @@ _TABLE = (
         "hyperdecoder",
         "learned adapters in the encoder; in the decoder adapters written for each input from what "
         "the encoder makes of it (Ivison & Peters 2022)",
-        {**_READS_INPUT, "decoder": "instance-generated"},
+        {"decoder": "instance-generated"},
     ),
     Recipe(
         "hyperdecoder-lora",
-        "the same with LoRA in the decoder, as a deviation from a learned one (ours)",
-        {**_OURS, "decoder": "instance-generated", "decoder_form": "lora", "decoder_width": 0},
+        "the same with LoRA and a narrow bottleneck in the decoder, as deviations from learned "
+        "ones (ours)",
+        {
+            **_OURS,
+            "decoder": "instance-generated",
+            "decoder_form": "lora",
+            "decoder_width": 0,
+            "decoder_beside": 8,
+        },
     ),
     Recipe(
         "hyperencoder",
         "the encoder reads twice: adapters for the second pass are written from the first",
-        {**_READS_INPUT, **_MATCHED, "encoder": "instance-generated"},
+        {**_MATCHED, "encoder": "instance-generated"},
     ),
     Recipe(
         "hyperformer",
