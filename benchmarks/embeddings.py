@@ -7,7 +7,8 @@ For test rows of all tasks: the pooled input that the generator reads, what its 
 the weights that are written from it (a random projection to 512 dimensions, which keeps distances),
 each with a linear probe's accuracy in five folds for the task, and for the label within each task;
 beside them the same of the plain backbone, and of shuffled labels. Coordinates (PCA, t-SNE) go to a
-CSV file, the maps to PNG files, the accuracies to benchmarks/results/embeddings.json.
+CSV file, the maps to PNG files, the accuracies to benchmarks/results/embeddings.json and, as a
+table, to docs/tables/embeddings.md.
 """
 
 import argparse
@@ -40,6 +41,7 @@ import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "embeddings.json"
+TABLE = HERE.parent / "docs" / "tables" / "embeddings.md"
 PROJECTED = 512
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442")
 
@@ -124,6 +126,30 @@ def draw(maps: pd.DataFrame, column: str, path: Path) -> None:
     plt.close(figure)
 
 
+def table(record: dict[str, Any]) -> str:
+    """The accuracies of all runs as Markdown."""
+    lines = ["# What vectors and weights tell", ""]
+    lines += [
+        "Accuracy of a linear probe (logistic regression, five folds) on test rows, per cent: for "
+        "the task, and for the label within a task. Chance is what a probe finds of shuffled tasks, "
+        "and the share of the most frequent label. The encoder's adapters are at work in all but "
+        "the plain backbone.",
+    ]
+    for run, results in record.items():
+        names = list(results)
+        of_first = results[names[0]]
+        asked = [name for name in of_first if not name.endswith((", most frequent", ", shuffled"))]
+        lines += ["", f"## {run}", "", f"| | {' | '.join(names)} | chance |"]
+        lines.append("|" + "---|" * (len(names) + 2))
+        for name in asked:
+            shown = [f"{100 * results[of][name]:.0f}" for of in names]
+            chance = of_first.get(f"{name}, most frequent", of_first.get(f"{name}, shuffled"))
+            lines.append(f"| {name} | {' | '.join(shown)} | {100 * chance:.0f} |")
+    command = "python benchmarks/embeddings.py RUN --mixture runs/tasks/glue_like.yaml"
+    lines += ["", f"Made by `{command}` for each of these runs of `benchmarks/tasks.py`.", ""]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Read vectors, probe them, draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -159,6 +185,7 @@ def main() -> None:
     record = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     record[given.run.name] = results
     RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    TABLE.write_text(table(record), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_budgets_and_arms(benchmark):
             find_recipe(arm.recipe).settings.changed({**mixture.settings, **arm.settings})
 
 
-@pytest.mark.parametrize("name", ["beams", "layers"])
+@pytest.mark.parametrize("name", ["beams", "embeddings", "layers"])
 def test_the_table_is_that_of_its_results(name):
     module = module_of(name)
     if not module.RESULTS.exists():
@@ -62,12 +62,12 @@ def test_the_table_is_that_of_its_results(name):
 
 def test_cells_of_layers(tmp_path, two_kinds, monkeypatch):
     module = module_of("layers")
-    cells = module.cells([0, 1], whole=False) + module.cells([0], whole=True)
-    assert len(cells) == 2 * 3 * len(module.LAYERS) + 4
+    cells = module.cells([0, 1])
+    assert len(cells) == 3 * (len(module.LAYERS) + 1 + len(module.SEVERAL))
     assert all(module.Cell.of(cell.name) == cell for cell in cells)
     two_kinds.to_parquet(tmp_path / "hs_brexit.parquet")
     monkeypatch.setitem(module.DATASETS, "hs_brexit", 30)
-    cell = module.Cell("hs_brexit", "some", "hyperlora", 1, 1, 0)
+    cell = module.Cell("hs_brexit", "hyperlora", 1, 1, 0)
     assert module.ratings(cell, tmp_path)["text"].nunique() == 30
 
 
