@@ -131,7 +131,7 @@ def table(record: dict[str, Any]) -> str:
     lines = ["# What vectors and weights tell", ""]
     lines += [
         "Accuracy of a linear probe (logistic regression, five folds) on test rows, per cent: for "
-        "the task, and for the label within a task. Chance is what a probe finds of shuffled tasks, "
+        "the task, and for the label within a task. Chance: what a probe finds of shuffled tasks, "
         "and the share of the most frequent label. The encoder's adapters are at work in all but "
         "the plain backbone.",
     ]
