@@ -6,5 +6,14 @@ Nothing here sees a model, so the predictions of any other system can be scored 
 from hyperadapters.evaluation.counts import CodedRows, Metric
 from hyperadapters.evaluation.evaluate import BETTER, METRICS, evaluate
 from hyperadapters.evaluation.intervals import intervals
+from hyperadapters.evaluation.paired import paired_differences
 
-__all__ = ["BETTER", "METRICS", "CodedRows", "Metric", "evaluate", "intervals"]
+__all__ = [
+    "BETTER",
+    "METRICS",
+    "CodedRows",
+    "Metric",
+    "evaluate",
+    "intervals",
+    "paired_differences",
+]
