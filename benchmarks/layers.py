@@ -144,6 +144,19 @@ def results() -> Iterator[dict[str, Any]]:
         part.replace(RESULTS)
 
 
+@contextmanager
+def claimed(cell: Cell, runs: Path) -> Iterator[bool]:
+    """Whether no other process is running this cell; none will begin it in this block."""
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / f"{cell.name.replace('/', '-')}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def table(found: dict[str, Any]) -> str:
     """The results as Markdown."""
     frame = pd.DataFrame(
@@ -200,15 +213,16 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="run nothing")
     given = parser.parse_args()
     for cell in cells(given.seeds) if not given.table else ():
-        with results() as found:
-            done = cell.name in found
-        if not done and given.only in (None, cell.dataset):
-            print(f"== {cell.name}", flush=True)
-            made = run(cell, given.data, given.runs)
+        with claimed(cell, given.runs) as is_ours:
             with results() as found:
-                found[cell.name] = made
-    if RESULTS.exists():
-        TABLE.write_text(table(json.loads(RESULTS.read_text("utf-8"))), encoding="utf-8")
+                done = cell.name in found
+            if is_ours and not done and given.only in (None, cell.dataset):
+                print(f"== {cell.name}", flush=True)
+                made = run(cell, given.data, given.runs)
+                with results() as found:
+                    found[cell.name] = made
+    if found := json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}:
+        TABLE.write_text(table(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

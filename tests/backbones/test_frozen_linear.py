@@ -4,6 +4,7 @@ import pytest
 import torch
 from peft import get_peft_model
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForSequenceClassification
 
 import hyperadapters as ha
@@ -133,6 +134,73 @@ def test_a_changed_weight_is_seen(layer, fast):
     assert not torch.equal(before, fast(x))
 
 
+@pytest.mark.parametrize("kind", ["every other", "column", "one number"])
+def test_a_bias_of_any_layout(layer, fast, kind):
+    values = torch.randn(2 * 192)
+    bias = {
+        "every other": values[::2],
+        "column": values.view(192, 2)[:, 1],
+        "one number": torch.full((1,), 0.5).expand(192),
+    }[kind]
+    for module in (layer, fast):
+        module.bias = nn.Parameter(bias, requires_grad=False)
+    x = torch.randn(*LARGE)
+    torch.testing.assert_close(fast(x), layer(x), atol=2e-5, rtol=1e-5)
+
+
+def test_forward_mode_derivatives(layer, fast, counted):
+    x, v = torch.randn(*LARGE), torch.randn(*LARGE)
+    tangents = []
+    for module in (layer, fast):
+        with torch.autograd.forward_ad.dual_level():
+            y = module(torch.autograd.forward_ad.make_dual(x, v))
+            tangents.append(torch.autograd.forward_ad.unpack_dual(y).tangent)
+    assert torch.equal(tangents[1], tangents[0])
+    found = [torch.func.jvp(module, (x,), (v,))[1] for module in (layer, fast)]
+    assert torch.equal(found[1], found[0]) and not counted
+
+
+def test_where_operators_are_counted_they_are_the_layers_own(layer, fast, counted):
+    x = torch.randn(*LARGE)
+    found = []
+    for module in (layer, fast):
+        with FlopCounterMode(display=False) as counter:
+            module(x)
+        found.append(counter.get_total_flops())
+    assert found[0] == found[1] > 0
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        fast(x)
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+    assert not counted
+
+
+def test_a_weight_of_a_kind_of_its_own_says_what_a_product_is(fast, counted):
+    class Doubled(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            with torch._C.DisableTorchFunctionSubclass():
+                made = function(*args, **(kwargs or {}))
+            return 2 * made if function is nn.functional.linear else made
+
+    x = torch.randn(*LARGE)
+    wanted = 2 * nn.functional.linear(x, fast.weight, fast.bias)
+    weight = fast.weight.data.as_subclass(Doubled)
+    del fast.weight
+    fast.weight = weight
+    torch.testing.assert_close(torch.Tensor(fast(x)), wanted)
+    assert not counted
+
+
+def test_a_method_that_somebody_has_bound_works_after_the_layer_is_plain_again(layer, fast):
+    bound = fast.forward
+    use_plain_products(fast)
+    for shape in (SMALL, LARGE):
+        x = torch.randn(*shape)
+        torch.testing.assert_close(bound(x), layer(x), atol=2e-5, rtol=1e-5)
+
+
 def test_only_frozen_layers_that_are_plain_are_changed_and_all_are_changed_back():
     class Other(nn.Linear):
         pass
@@ -173,6 +241,10 @@ def test_an_adapted_model_uses_it_and_an_unloaded_one_does_not(counted):
     output.loss.backward()
     # 2 layers of 6 products; behind the first adapted module all but the head's have a gradient.
     assert len(counted) > 12
+    use_plain_products(model)
+    model.add_adapter("second", adapter)
+    assert not any(isinstance(module, FrozenLinear) for module in model.modules())
+    use_fast_products(model.get_base_model())
     unloaded = model.unload()
     counted.clear()
     with torch.no_grad():

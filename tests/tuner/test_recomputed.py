@@ -6,7 +6,7 @@ from peft import get_peft_model
 
 import hyperadapters as ha
 from hyperadapters.adapters import Unwritten
-from hyperadapters.errors import ConfigError
+from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.tuner import adapter_network
 
 ROWS = 6
@@ -87,6 +87,16 @@ def test_no_generated_weights_are_kept(pair, batch):
     of_weights = ROWS * 2 * 2 * 2 * 16 * 32
     saved = saved_by(kept, batch) - saved_by(written, batch)
     assert saved > 0.7 * of_weights
+
+
+def test_parameters_that_change_before_the_backward_pass_are_refused(pair, batch):
+    _, written = pair()
+    loss = written(**batch, annotator_ids=IDS, labels=torch.zeros(ROWS).long()).loss
+    heads = adapter_network(written).sources[0].source.heads
+    with torch.no_grad():
+        next(heads.parameters()).mul_(2)
+    with pytest.raises(ConditionError, match="changed between the forward pass and the backward"):
+        loss.backward()
 
 
 def test_without_gradients_all_are_written_at_once(pair, batch):

@@ -20,7 +20,8 @@ class FrozenLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """``input @ weight.T + bias``."""
         if not _by_onednn(input, self.weight, self.bias):
-            return super().forward(input)
+            # Not by `super`: whoever has bound this method may hold a plain layer by now.
+            return nn.functional.linear(input, self.weight, self.bias)
         if torch.is_grad_enabled() and input.requires_grad:
             product: Any = _Product.apply(input, self.weight, self.bias)
             return product
@@ -30,7 +31,9 @@ class FrozenLinear(nn.Linear):
 def use_fast_products(model: nn.Module) -> None:
     """Let linear layers whose weights are frozen take their products by oneDNN on a CPU.
 
-    Nothing else about them changes: parameters, their names and `isinstance` stay.
+    Nothing else about them changes: parameters, their names and `isinstance` stay. What goes by the
+    exact type of a layer, as `torch.ao.quantization.quantize_dynamic` does, passes them by:
+    `use_plain_products` first.
 
     Args:
         model: Any model; only layers that are an `nn.Linear` and no subclass of it are changed.
@@ -76,6 +79,5 @@ def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
         onednn.fits(x, weight, bias)
         and onednn.is_worth_it(x, weight)
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._functorch.is_functorch_wrapped_tensor(x)  # pyright: ignore
-        and type(x) in (Tensor, nn.Parameter)
+        and onednn.is_wanted()
     )

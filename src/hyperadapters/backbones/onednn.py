@@ -7,7 +7,8 @@ for a linear layer whose weights are frozen.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 SMALLEST = 2**21
 """Multiplications from which on the product is worth the call."""
@@ -24,9 +25,33 @@ def is_there() -> bool:
     )
 
 
+def is_wanted() -> bool:
+    """Whether oneDNN is switched on, and nothing watches or transforms single operators.
+
+    Under forward-mode derivatives, `torch.func`, and modes that count or record operators
+    (`FlopCounterMode`, `make_fx`, selective checkpoints) the layer's own operators are expected.
+    """
+    return (
+        torch._C._get_mkldnn_enabled()
+        and forward_ad._current_level < 0
+        and torch._C._functorch.peek_interpreter_stack() is None  # pyright: ignore
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
+
+
 def fits(*tensors: Tensor | None) -> bool:
-    """Whether these are float32 tensors on a CPU; `None` is not looked at."""
-    return all(t is None or (t.dtype == torch.float32 and t.device.type == "cpu") for t in tensors)
+    """Whether these are plain float32 tensors on a CPU; `None` is not looked at."""
+    return all(tensor is None or _is_plain(tensor) for tensor in tensors)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return (
+        tensor.dtype == torch.float32
+        and tensor.device.type == "cpu"
+        and tensor.layout is torch.strided
+        # A subclass says itself what a product is: quantised weights do.
+        and type(tensor) in (Tensor, nn.Parameter)
+    )
 
 
 def is_worth_it(x: Tensor, weight: Tensor) -> bool:
@@ -48,7 +73,9 @@ def linear(
         bias: Shape ``(out,)``.
         then: `PLAIN` or `GELU`.
     """
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, *then)
+    # The operator takes a bias for dense memory, whatever its strides are.
+    dense = None if bias is None else bias.contiguous()
+    return torch.ops.mkldnn._linear_pointwise(x, weight, dense, *then)
 
 
 def reordered(weight: Tensor) -> Tensor:

@@ -37,8 +37,18 @@ from hyperadapters.training import Checkpoint, Progress, Trainer
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Everything that is settled before training starts."""
+class Plan:
+    """Everything about a run that is settled before training starts.
+
+    Attributes:
+        method: The method.
+        settings: Its settings.
+        backbone: Name of the backbone.
+        seed: The seed.
+        labels: What can be predicted.
+        vocabulary: The annotators that training knows.
+        ratings: ANNOTATIONS with splits.
+    """
 
     method: Method
     settings: Settings
@@ -48,9 +58,48 @@ class _Plan:
     vocabulary: Vocabulary
     ratings: pd.DataFrame
 
+    @classmethod
+    def of(
+        cls,
+        ratings: pd.DataFrame,
+        method: str,
+        backbone: str,
+        seed: int,
+        changes: Mapping[str, Any],
+        *,
+        allow_leaks: bool = False,
+    ) -> "Plan":
+        """A plan; raises what `fit` does for its data, method and settings."""
+        if not 0 <= seed < 2**32:
+            raise ConfigError(f"seed must be from 0 to 4294967295, got {seed}")
+        chosen = find_method(method)
+        ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
+        train = ratings[ratings["split"] == "train"]
+        return cls(
+            method=chosen,
+            settings=chosen.settings.changed(changes),
+            backbone=backbone,
+            seed=seed,
+            labels=LabelSpace.of(ratings["label"]),
+            vocabulary=Vocabulary.of(train["annotator"]),
+            ratings=ratings,
+        )
+
     def rows(self, *splits: str) -> pd.DataFrame:
+        """Rows of some splits."""
         chosen = column_of(self.ratings, "split").isin(splits)
         return rows_of(self.ratings, chosen).reset_index(drop=True)
+
+    def record(self) -> RunRecord:
+        """What `run.json` says at the start."""
+        return RunRecord(
+            method=self.method.name,
+            backbone=self.backbone,
+            seed=self.seed,
+            settings=self.settings.to_dict(),
+            data=fingerprint(self.ratings),
+            versions=versions(),
+        )
 
 
 def fit(
@@ -87,26 +136,20 @@ def fit(
         ConfigError: Unknown method, backbone or setting.
         RunError: The output exists, or cannot be resumed.
     """
-    if not 0 <= seed < 2**32:
-        raise ConfigError(f"seed must be from 0 to 4294967295, got {seed}")
-    folder = RunFolder(Path(output))
-    chosen = find_method(method)
-    ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
-    train = ratings[ratings["split"] == "train"]
-    plan = _Plan(
-        method=chosen,
-        settings=chosen.settings.changed(settings),
-        backbone=backbone,
-        seed=seed,
-        labels=LabelSpace.of(ratings["label"]),
-        vocabulary=Vocabulary.of(train["annotator"]),
-        ratings=ratings,
-    )
+    plan = Plan.of(ratings, method, backbone, seed, settings, allow_leaks=allow_leaks)
+    return fit_plan(plan, Path(output), resume=resume, progress=progress)
+
+
+def fit_plan(
+    plan: Plan, output: Path, *, resume: bool = False, progress: Progress | None = None
+) -> Run:
+    """As `fit`, with everything settled."""
+    folder = RunFolder(output)
     if not resume:
         refuse_existing(folder.path)
     # Before anything is written: an unknown backbone should leave nothing behind.
-    classifier = _build(plan) if chosen.kind == "network" else None
-    record = _record(plan)
+    classifier = _build(plan) if plan.method.kind == "network" else None
+    record = plan.record()
     checkpoint = _begin(folder, record, plan, resume=resume)
     started = time.monotonic()
     progress = progress or Progress()
@@ -123,18 +166,22 @@ def fit(
     return Run.open(folder.path, fitted)
 
 
-def _record(plan: _Plan) -> RunRecord:
-    return RunRecord(
-        method=plan.method.name,
-        backbone=plan.backbone,
-        seed=plan.seed,
-        settings=plan.settings.to_dict(),
-        data=fingerprint(plan.ratings),
-        versions=versions(),
-    )
+def is_finished(plan: Plan, output: Path) -> bool:
+    """Whether a folder holds the finished run of a plan.
+
+    Raises:
+        RunError: It holds a run of something else.
+    """
+    folder = RunFolder(output)
+    if not folder.record.exists():
+        return False
+    before = RunRecord.from_dict(read_json(folder.record), str(folder.record))
+    if changed := _changed(before, plan.record()):
+        raise RunError(f"{folder.path} was run with another {', '.join(changed)}")
+    return before.complete
 
 
-def _begin(folder: RunFolder, record: RunRecord, plan: _Plan, *, resume: bool) -> Checkpoint | None:
+def _begin(folder: RunFolder, record: RunRecord, plan: Plan, *, resume: bool) -> Checkpoint | None:
     """Make the folder, or find out where the run in it was stopped."""
     checkpoint = None
     if resume and folder.record.exists():
@@ -151,26 +198,28 @@ def _begin(folder: RunFolder, record: RunRecord, plan: _Plan, *, resume: bool) -
 def _check_same(before: RunRecord, now: RunRecord) -> None:
     if before.complete:
         raise RunError("the run is complete; there is nothing to resume")
+    if changed := _changed(before, now):
+        raise RunError(f"cannot resume: the run was started with another {', '.join(changed)}")
+
+
+def _changed(before: RunRecord, now: RunRecord) -> list[str]:
     old, new = before.to_dict(), now.to_dict()
     differing = [k for k in ("method", "backbone", "seed", "data") if old[k] != new[k]]
-    changed = _differences(before.settings, now.settings)
-    if differing or changed:
-        what = ", ".join([*differing, *changed])
-        raise RunError(f"cannot resume: the run was started with another {what}")
+    return [*differing, *_differences(before.settings, now.settings)]
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [name for name in now if before.get(name) != now[name]]
 
 
-def _count(plan: _Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:
+def _count(plan: Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:
     counter = GlobalMode if plan.method.name == "global-mode" else AnnotatorMode
     fitted = counter.fit(plan.rows("train"), plan.labels)
     write_json(folder.counts, fitted.to_dict())
     return fitted
 
 
-def _build(plan: _Plan) -> AnnotatorClassifier:
+def _build(plan: Plan) -> AnnotatorClassifier:
     return AnnotatorClassifier.build(
         plan.method, plan.settings, plan.backbone, plan.labels, plan.vocabulary, plan.seed
     )
@@ -178,7 +227,7 @@ def _build(plan: _Plan) -> AnnotatorClassifier:
 
 def _train(
     classifier: AnnotatorClassifier,
-    plan: _Plan,
+    plan: Plan,
     folder: RunFolder,
     progress: Progress,
     checkpoint: Checkpoint | None,
@@ -198,7 +247,7 @@ def _train(
     return {**parameters, "best": position.best}
 
 
-def _predict_and_score(fitted: Fitted, plan: _Plan, folder: RunFolder) -> None:
+def _predict_and_score(fitted: Fitted, plan: Plan, folder: RunFolder) -> None:
     predictions = predict(fitted, plan.rows("dev", "test"), seed=plan.seed)
     write_predictions(predictions, folder.predictions, overwrite=True)
     write_scores(evaluate(predictions), folder.scores, overwrite=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hyperadapters.adapters import Placement, SiteWeights, Unwritten
 from hyperadapters.encoders import Start
+from hyperadapters.errors import ConditionError
 from hyperadapters.hypernetworks.base import Hypernetwork
 from hyperadapters.hypernetworks.heads import ChunkedHeads, HeadKind, build_heads, targets_of
 from hyperadapters.hypernetworks.learned import LearnedAdapter
@@ -123,16 +124,33 @@ class CentredHypernetwork(Hypernetwork):
         if not self.deviates:
             return weights
         if self.recomputed and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            state = self._state()
             for number, site in enumerate(self.deviating_sites):
-                weights[site] = Unwritten(functools.partial(self._written, z, number))
+                weights[site] = Unwritten(functools.partial(self._written, z, number, state))
             return weights
         generated = self.heads.generate(self.trunk, z, self.deviation_scale)
         for site, deviation in zip(self.deviating_sites, generated, strict=True):
             weights[site] = _added(shared[site], deviation)
         return weights
 
-    def _written(self, z: Float[Tensor, "n width"], number: int) -> SiteWeights:
-        """The weights of one site that deviates, by its position among these."""
+    def _state(self) -> tuple[tuple[int, int], ...]:
+        """Changes whenever a parameter does."""
+        return tuple((p.data_ptr(), p._version) for p in self.parameters())
+
+    def _written(
+        self, z: Float[Tensor, "n width"], number: int, state: tuple[tuple[int, int], ...]
+    ) -> SiteWeights:
+        """The weights of one site that deviates, by its position among these.
+
+        Raises:
+            ConditionError: Parameters have changed since the forward pass.
+        """
+        if state != self._state():
+            raise ConditionError(
+                "parameters of the hypernetwork were changed between the forward pass and the "
+                "backward pass, which writes the weights again (recompute_weights); call backward "
+                "before the optimiser's step"
+            )
         generated = self.heads.generate(self.trunk, z, self.deviation_scale, only=number)
         return _added(self.shared(z)[self.deviating_sites[number]], generated[number])
 

@@ -77,7 +77,8 @@ class HyperAdapterModel(BaseTuner):
                 # The first one, and this tuner is gone with it; the next one wraps for itself.
                 self._injection.unwrap()
             raise
-        use_fast_products(model)
+        if len(self.hyperadapter_network) == 1:
+            use_fast_products(model)
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
         # The plan has found the targets already, and of several groups each has its own.

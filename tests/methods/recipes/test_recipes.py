@@ -339,6 +339,7 @@ def test_a_bottleneck_beside_the_decoders_lora(build):
     assert beside.source == lora.source == "generated" and beside.conditions == lora.conditions
     assert len(groups(decoder_beside=0)) == 2
     assert len(groups(decoder_beside=3, decoder="none")) == 1
+    assert len(groups(decoder_beside=3, decoder_form="bottleneck")) == 2
 
 
 # -- the built-in encoder–decoder ----------------------------------------------------------------

@@ -12,6 +12,7 @@ import pandas as pd
 from hyperadapters.backbones import BUILT_IN_SEQ2SEQ
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
+from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.tasks.data import MixtureData
 from hyperadapters.experiments.tasks.fit import Plan, fit_data
@@ -22,38 +23,6 @@ from hyperadapters.experiments.tasks.summary import Summary, markdown, summarise
 from hyperadapters.tables import write_scores
 from hyperadapters.tasks import Mixture
 from hyperadapters.training import Progress
-
-ERROR = "error.txt"
-
-
-@dataclass(frozen=True)
-class CompareFolder:
-    """What the folder of a comparison holds: a run folder for every cell, and these files.
-
-    Attributes:
-        path: The folder.
-    """
-
-    path: Path
-
-    @property
-    def record(self) -> Path:
-        """Recipes, seeds, settings, command, and what became of every cell."""
-        return self.path / "compare.json"
-
-    @property
-    def scores(self) -> Path:
-        """SCORES of all cells."""
-        return self.path / "scores.json"
-
-    @property
-    def table(self) -> Path:
-        """The table in Markdown."""
-        return self.path / "table.md"
-
-    def cell(self, plan: Plan) -> TaskFolder:
-        """The run folder of a cell."""
-        return TaskFolder(self.path / _cell_name(plan))
 
 
 @dataclass(frozen=True)
@@ -138,16 +107,17 @@ def _grid(
     recipes: Sequence[str], seeds: Sequence[int], backbone: str, changes: dict[str, Any]
 ) -> list[Plan]:
     """All cells, seed by seed, so that every recipe has a score early."""
-    for what, given in (("recipe", recipes), ("seed", seeds)):
-        if not given:
-            raise ConfigError(f"name at least one {what}")
-        if twice := [value for value in dict.fromkeys(given) if list(given).count(value) > 1]:
-            raise ConfigError(f"{what} {twice[0]} is named twice")
+    check_grid(recipe=recipes, seed=seeds)
     return [Plan.of(recipe, backbone, seed, changes) for seed in seeds for recipe in recipes]
 
 
 def _cell_name(plan: Plan) -> str:
-    return f"{plan.recipe}/seed-{plan.seed}"
+    return cell_name(plan.recipe, plan.seed)
+
+
+def _cell(folder: CompareFolder, plan: Plan) -> TaskFolder:
+    """The run folder of a cell."""
+    return TaskFolder(folder.cell(plan.recipe, plan.seed))
 
 
 def _is_finished(folder: CompareFolder, plan: Plan, data: MixtureData) -> bool:
@@ -156,7 +126,7 @@ def _is_finished(folder: CompareFolder, plan: Plan, data: MixtureData) -> bool:
     Raises:
         RunError: There is a run of something else.
     """
-    cell = folder.cell(plan)
+    cell = _cell(folder, plan)
     if not cell.record.exists():
         return False
     before = TaskRecord.from_dict(read_json(cell.record), str(cell.record))
@@ -177,7 +147,7 @@ def _run_cell(
     Raises:
         ConfigError: It cannot even begin, and neither has any other: then nothing is written.
     """
-    cell = folder.cell(plan)
+    cell = _cell(folder, plan)
 
     def begins() -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -203,7 +173,7 @@ def _collected(
     Raises:
         RunError: Cells failed.
     """
-    runs = [TaskRun.open(folder.cell(p).path) for p in plans if _cell_name(p) not in failed]
+    runs = [TaskRun.open(_cell(folder, p).path) for p in plans if _cell_name(p) not in failed]
     why = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     if not runs:
         raise RunError(f"every cell failed: {why}")

@@ -61,7 +61,8 @@ def _config(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> 
     groups: list[Group] = []
     for stack in STACKS:
         groups += _groups(settings, stack)
-    if settings.decoder_beside and settings.decoder != "none":
+    has_lora = settings.decoder != "none" and settings.decoder_form == "lora"
+    if settings.decoder_beside and has_lora:
         beside = {"decoder_form": "bottleneck", "decoder_width": settings.decoder_beside}
         groups += _groups(replace(settings, **beside), "decoder")
     if not groups:

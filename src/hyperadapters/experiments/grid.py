@@ -1,0 +1,72 @@
+"""What comparisons of any kind have in common: their folder, and the names of a grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperadapters.errors import ConfigError
+
+ERROR = "error.txt"
+"""Name of the file in which a cell that failed tells all about it."""
+
+
+@dataclass(frozen=True)
+class CompareFolder:
+    """What the folder of a comparison holds: a run folder for every cell, and these files.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """What is compared, settings, command, and what became of every cell."""
+        return self.path / "compare.json"
+
+    @property
+    def scores(self) -> Path:
+        """SCORES of all cells."""
+        return self.path / "scores.json"
+
+    @property
+    def table(self) -> Path:
+        """The table in Markdown."""
+        return self.path / "table.md"
+
+    @property
+    def page(self) -> Path:
+        """The table in HTML."""
+        return self.path / "table.html"
+
+    @property
+    def differences(self) -> Path:
+        """Paired differences between methods."""
+        return self.path / "differences.json"
+
+    def cell(self, name: str, seed: int) -> Path:
+        """The run folder of a cell."""
+        return self.path / cell_name(name, seed)
+
+
+def cell_name(name: str, seed: int) -> str:
+    """What a cell is called, and its folder below that of the comparison."""
+    return f"{name}/seed-{seed}"
+
+
+def check_grid(**axes: Sequence[Any]) -> None:
+    """Refuse a grid without cells, or with one twice.
+
+    Args:
+        **axes: What a value is → the values.
+
+    Raises:
+        ConfigError: There are none, or a value is named twice.
+    """
+    for what, given in axes.items():
+        if not given:
+            raise ConfigError(f"name at least one {what}")
+        if twice := [value for value in dict.fromkeys(given) if list(given).count(value) > 1]:
+            raise ConfigError(f"{what} {twice[0]} is named twice")
