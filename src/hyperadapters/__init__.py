@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     )
     from hyperadapters.data import read_annotations
     from hyperadapters.errors import HyperAdaptersError
-    from hyperadapters.evaluation import evaluate
+    from hyperadapters.evaluation import evaluate, paired_differences
     from hyperadapters.evaluation.tasks import evaluate_tasks
-    from hyperadapters.experiments import Run, fit, load
+    from hyperadapters.experiments import Run, compare, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
     from hyperadapters.tasks import Task, read_mixture
@@ -62,6 +62,7 @@ __all__ = [
     "__version__",
     "adapter_network",
     "calibrate",
+    "compare",
     "conditioned",
     "evaluate",
     "evaluate_tasks",
@@ -72,6 +73,7 @@ __all__ = [
     "load_tasks",
     "lora_of",
     "mixture",
+    "paired_differences",
     "read_annotations",
     "read_mixture",
     "shared_texts",
@@ -94,6 +96,7 @@ _HOME = {
     "conditioned": "tuner",
     "shared_texts": "tuner",
     "evaluate": "evaluation",
+    "paired_differences": "evaluation",
     "evaluate_tasks": "evaluation.tasks",
     "fit_tasks": "experiments.tasks",
     "load_tasks": "experiments.tasks",
@@ -102,6 +105,7 @@ _HOME = {
     "read_mixture": "tasks",
     "read_annotations": "data",
     "Run": "experiments",
+    "compare": "experiments",
     "fit": "experiments",
     "load": "experiments",
 }

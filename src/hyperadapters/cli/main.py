@@ -8,6 +8,7 @@ import typer
 
 from hyperadapters import __version__
 from hyperadapters.cli import data, tasks
+from hyperadapters.cli.compare import compare
 from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.predict import predict
@@ -34,6 +35,7 @@ app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(compare)
 app.add_typer(tasks.app, name="tasks")
 
 

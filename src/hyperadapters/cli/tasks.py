@@ -180,7 +180,7 @@ def compare(
     Example: hyperadapters tasks compare glue.yaml --recipes hyperdecoder,hyperformer --output all
     """
     changes = read_settings(config, settings)
-    names, numbers = _names(recipes, "--recipes"), _seeds(seeds)
+    names, numbers = names_of(recipes, "--recipes"), seeds_of(seeds)
     from hyperadapters.cli.progress import shown_progress
     from hyperadapters.cli.task_tables import show, summary_tables
     from hyperadapters.experiments.tasks import compare_tasks
@@ -222,7 +222,8 @@ def _stopped(output: Path) -> None:
     raise typer.Exit(130) from None
 
 
-def _names(given: str, option: str) -> list[str]:
+def names_of(given: str, option: str) -> list[str]:
+    """The names in an option, with commas between them."""
     from hyperadapters.errors import ConfigError
 
     names = [name.strip() for name in given.split(",") if name.strip()]
@@ -231,10 +232,11 @@ def _names(given: str, option: str) -> list[str]:
     return names
 
 
-def _seeds(given: str) -> list[int]:
+def seeds_of(given: str) -> list[int]:
+    """The seeds in the option of that name."""
     from hyperadapters.errors import ConfigError
 
-    names = _names(given, "--seeds")
+    names = names_of(given, "--seeds")
     wrong = [name for name in names if not name.isdecimal()]
     if wrong:
         raise ConfigError(f"--seeds wants whole numbers with commas between them, got {wrong[0]!r}")

@@ -1,0 +1,182 @@
+"""`hyperadapters compare`: several methods with several seeds on the same ratings."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hyperadapters.cli.options import (
+    METHOD_NAMES,
+    TEXT,
+    AllowLeaks,
+    Annotator,
+    Item,
+    Label,
+    Split,
+    Text,
+)
+from hyperadapters.cli.settings import Config, Set, read_settings
+from hyperadapters.cli.tasks import names_of, seeds_of
+
+if TYPE_CHECKING:
+    from rich.table import Table as Shown
+
+    from hyperadapters.experiments.comparison import Table
+
+METHODS_SIDE_BY_SIDE = 4
+
+
+def compare(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Ratings: CSV, TSV, JSONL, Parquet or LeWiDi JSON; several are read as one table.",
+            show_default=False,
+        ),
+    ],
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            metavar="M,M,...",
+            help=f"Methods, with commas between them: {METHOD_NAMES}.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            metavar="DIR",
+            help="Folder to make: a run folder for every method and seed, scores.json, "
+            "differences.json, table.md, table.html.",
+            show_default=False,
+        ),
+    ],
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="N,N,...", help="Seeds of every method.")
+    ] = "0,1,2",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone",
+            metavar="B",
+            help="minilm (built in), or the name or folder of a Hugging Face model.",
+        ),
+    ] = "minilm",
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", metavar="N", help="Processes that run cells at the same time."),
+    ] = 1,
+    config: Config = None,
+    settings: Set = None,
+    text: Text = TEXT,
+    annotator: Annotator = "annotator",
+    label: Label = "label",
+    item: Item = "text_id",
+    split: Split = "split",
+    allow_leaks: AllowLeaks = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep what is finished and go on with the rest; methods and seeds may be added.",
+        ),
+    ] = False,
+) -> None:
+    """Train several methods with several seeds on the same splits, and put them side by side.
+
+    The table says which method is best by each metric, and which may be as good: the interval of
+    its paired difference from the best, over texts and annotators, holds zero.
+
+    Example: hyperadapters compare ratings.csv --methods hyperlora,intercept,text-only --output all
+    """
+    changes = read_settings(config, settings)
+    names, numbers = names_of(methods, "--methods"), seeds_of(seeds)
+    from hyperadapters.cli.progress import shown_progress
+    from hyperadapters.data import read_annotations
+    from hyperadapters.experiments import compare as compare_methods
+    from hyperadapters.methods import find_method
+
+    for name in names:
+        find_method(name).settings.changed(changes)
+    columns = {"text": text, "annotator": annotator, "label": label, "item": item, "split": split}
+    ratings = read_annotations(*files, **columns, allow_leaks=allow_leaks)  # pyright: ignore
+
+    def redo(method: str, seed: int) -> str:
+        chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
+        kept = _options(("--backbone", "--config", "--set", *(f"--{c}" for c in columns)))
+        leaks = ["--allow-leaks"] if allow_leaks else []
+        return shlex.join(["hyperadapters", "train", *chosen, *kept, *leaks, "--output", "RUN"])
+
+    arguments = [part for part in sys.argv[1:] if part != "--resume"]
+    try:
+        with shown_progress() as progress:
+            found = compare_methods(
+                ratings,
+                names,
+                numbers,
+                output,
+                backbone=backbone,
+                jobs=jobs,
+                resume=resume,
+                allow_leaks=allow_leaks,
+                command=shlex.join(["hyperadapters", *arguments]),
+                redo=redo,
+                progress=progress,
+                **changes,
+            )
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command with --resume goes on in {output}", err=True)
+        raise typer.Exit(130) from None
+    _show(found.table)
+    typer.echo(f"the table is in {found.folder.table}, all scores are in {found.folder.scores}")
+
+
+def _options(wanted: tuple[str, ...]) -> list[str]:
+    """Those of the options of this call, with their values."""
+    found: list[str] = []
+    given: Iterator[str] = iter(sys.argv[1:])
+    for part in given:
+        name, equals, _ = part.partition("=")
+        if name in wanted:
+            found += [part] if equals else [part, next(given, "")]
+    return found
+
+
+def _show(table: "Table") -> None:
+    from rich.console import Console
+
+    console = Console()
+    names = list(table.rows)
+    for start in range(0, len(names), METHODS_SIDE_BY_SIDE):
+        console.print(_block(table, names[start : start + METHODS_SIDE_BY_SIDE]))
+
+
+def _block(table: "Table", names: list[str]) -> "Shown":
+    from rich import box
+    from rich.table import Table as Shown
+    from rich.text import Text as Words
+
+    from hyperadapters.experiments.comparison import SHOWN
+
+    title = Words("test split, mean ± standard deviation over seeds; ≈: may be as good as the best")
+    shown = Shown(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+    shown.add_column("metric")
+    for name in names:
+        shown.add_column(name.replace("-", "-\n"), justify="right")
+    rows: list[Any] = [table.rows[name] for name in names]
+    for metric in table.metrics:
+        cells = [row.cells[metric] for row in rows]
+        values = [
+            Words(cell.text + (" ≈" if cell.is_near_best else ""), "bold" * cell.is_best)
+            for cell in cells
+        ]
+        shown.add_row(SHOWN[metric], *values)
+    shown.add_row("parameters", *(f"{row.parameters:,}" for row in rows))
+    shown.add_row("seconds", *(f"{row.seconds:,.0f}" for row in rows))
+    return shown

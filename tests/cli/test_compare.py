@@ -1,0 +1,43 @@
+"""`hyperadapters compare` as a user calls it."""
+
+
+def test_a_comparison_and_the_commands_of_its_cells(
+    command, ratings_csv, quick_set, tiny_bert, tmp_path
+):
+    folder = tmp_path / "all"
+    given = [ratings_csv, "--methods", "text-only, annotator-mode", "--seeds", "0,2"]
+    where = ["--output", folder, "--backbone", tiny_bert, *quick_set]
+    outcome = command("compare", *given, *where)
+    assert outcome.status == 0, outcome.err
+    assert "macro-F1" in outcome.out and "annotator-" in outcome.out
+    assert str(folder / "table.md") in outcome.out.replace("\n", "")
+    text = (folder / "table.md").read_text(encoding="utf-8")
+    (cell,) = [line for line in text.splitlines() if "--method text-only --seed 2" in line]
+    assert cell.startswith("hyperadapters train ") and f"--backbone {tiny_bert}" in cell
+
+    # The command that the table names makes the cell.
+    import shlex
+
+    words = shlex.split(cell)[1:]
+    alone = tmp_path / "alone"
+    words[words.index("RUN")] = str(alone)
+    assert command(*words).status == 0
+    same = [(alone / "scores.json"), (folder / "text-only" / "seed-2" / "scores.json")]
+    assert same[0].read_text("utf-8") == same[1].read_text("utf-8")
+
+    again = command("compare", *given, *where, "--resume")
+    assert again.status == 0 and "annotator-mode/seed-2 is finished" in again.out + again.err
+
+
+def test_mistakes(refused, ratings_csv, tmp_path):
+    given = ["compare", ratings_csv, "--output", tmp_path / "all", "--methods"]
+    assert "did you mean 'intercept'" in refused(*given, "intercpt")
+    assert "--seeds wants whole numbers" in refused(*given, "intercept", "--seeds", "0,x")
+    assert "named twice" in refused(*given, "intercept,intercept")
+    assert "--methods names nothing" in refused(*given, ", ,")
+    assert not (tmp_path / "all").exists()
+
+
+def test_help(command):
+    shown = command("compare", "--help").out
+    assert "--methods" in shown and "Example" in shown and "paired difference" in shown
