@@ -171,3 +171,17 @@ def test_ratings_that_cannot_be_used(two_kinds, tmp_path):
         fit(leaking, output=tmp_path / "run", method="global-mode")
     assert not (tmp_path / "run").exists()
     fit(leaking, output=tmp_path / "run", method="global-mode", allow_leaks=True)
+
+
+def test_majority_learns_what_most_say_and_is_scored_by_what_each_says(
+    two_kinds, tiny_bert, quick, tmp_path
+):
+    run = fit(two_kinds, output=tmp_path / "run", method="majority", backbone=tiny_bert, **quick)
+    plain = fit(two_kinds, output=tmp_path / "all", method="text-only", backbone=tiny_bert, **quick)
+    first = [json.loads((r.folder.log).read_text().splitlines()[0]) for r in (run, plain)]
+    # Of a text all rows say the same, so there is less to be wrong about.
+    assert first[0]["train_loss"] != first[1]["train_loss"]
+    ours, theirs = run.predictions, plain.predictions
+    pd.testing.assert_series_equal(ours["label"], theirs["label"])
+    texts = ours.groupby("text_id")["p_toxic"]
+    assert texts.nunique().max() == 1  # nobody is looked at

@@ -4,7 +4,10 @@ from hyperadapters.cli.options import METHOD_NAMES
 from hyperadapters.errors import ConfigError
 from hyperadapters.methods import DEFAULT_METHOD, METHODS, find_method
 
-NAMES = ["hyperlora", "hyperlora-paper", "text-only", "intercept", "global-mode", "annotator-mode"]
+NAMES = [
+    *("hyperlora", "hyperlora-paper", "text-only", "intercept", "lora-per-annotator", "majority"),
+    *("global-mode", "annotator-mode"),
+]
 
 
 def test_names_are_those_that_were_promised():

@@ -1,7 +1,15 @@
 """Files of ratings in, checked ANNOTATIONS out; splits; what is in a table."""
 
 from hyperadapters.data.describe import Description, SplitDescription, describe
+from hyperadapters.data.majority import with_majority_labels
 from hyperadapters.data.readers import read_annotations
 from hyperadapters.data.split import assign_splits
 
-__all__ = ["Description", "SplitDescription", "assign_splits", "describe", "read_annotations"]
+__all__ = [
+    "Description",
+    "SplitDescription",
+    "assign_splits",
+    "describe",
+    "read_annotations",
+    "with_majority_labels",
+]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Vocabulary
-from hyperadapters.data import assign_splits
+from hyperadapters.data import assign_splits, with_majority_labels
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.folder import (
@@ -89,6 +89,11 @@ class Plan:
         """Rows of some splits."""
         chosen = column_of(self.ratings, "split").isin(splits)
         return rows_of(self.ratings, chosen).reset_index(drop=True)
+
+    def learned_from(self, split: str) -> pd.DataFrame:
+        """Rows of a split with the labels that the method is trained on, or stopped by."""
+        rows = self.rows(split)
+        return with_majority_labels(rows) if self.method.labels == "majority" else rows
 
     def record(self) -> RunRecord:
         """What `run.json` says at the start."""
@@ -238,8 +243,8 @@ def _train(
         f"parameters, {parameters['condition_parameters']:,} of them for "
         f"{len(plan.vocabulary):,} annotators"
     )
-    train = classifier.examples(plan.rows("train"))
-    dev = classifier.examples(plan.rows("dev"))
+    train = classifier.examples(plan.learned_from("train"))
+    dev = classifier.examples(plan.learned_from("dev"))
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()

@@ -17,7 +17,7 @@ from hyperadapters.data.array_cache import ArrayCache, default_folder
 from hyperadapters.data.batches import RowBatch, prediction_batches
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.errors import ConfigError, RunError
-from hyperadapters.hypernetworks import AdapterNetwork
+from hyperadapters.hypernetworks import AdapterNetwork, StoredAdapters
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods.everyone import Everyone
 from hyperadapters.methods.examples import Examples
@@ -146,6 +146,8 @@ class AnnotatorClassifier:
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         tables = [m for m in self.network.modules() if isinstance(m, LookupEncoder)]
         of_conditions = sum(table.vectors.numel() for table in tables)
+        stored = [m for m in self.network.modules() if isinstance(m, StoredAdapters)]
+        of_conditions += sum(t.numel() for adapters in stored for t in adapters.tables())
         return {
             "trainable_parameters": trained,
             "condition_parameters": of_conditions,

@@ -9,6 +9,7 @@ from hyperadapters.errors import ConfigError
 from hyperadapters.methods.settings import Settings
 
 MethodKind = Literal["network", "counting"]
+LabelKind = Literal["own", "majority"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Method:
         kind: ``"network"`` trains a PEFT model, ``"counting"`` only counts labels.
         defaults: Settings that differ from the general ones.
         weights: Fields of `HyperAdapterConfig` that make the method what it is.
+        labels: What it is trained on: each rating's ``"own"`` label, or that of its text's
+            ``"majority"``.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Method:
     kind: MethodKind = "network"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Any] = field(default_factory=dict)
+    labels: LabelKind = "own"
 
     @property
     def settings(self) -> Settings:
@@ -93,6 +97,23 @@ _TABLE = (
         "one shared LoRA + one learned logit bias for each annotator",
         defaults={"shrinkage": 0.1},
         weights={**_SHARED, "bias_source": "per-condition"},
+    ),
+    Method(
+        "lora-per-annotator",
+        "a LoRA and a logit bias of its own for each annotator, nothing of them shared",
+        defaults={"shrinkage": 0.1},
+        weights={
+            "source": "per-condition",
+            "shift": False,
+            "start": "lora",
+            "bias_source": "per-condition",
+        },
+    ),
+    Method(
+        "majority",
+        "text-only, trained on the majority label of each text",
+        weights={**_SHARED, "bias_source": "none"},
+        labels="majority",
     ),
     Method("global-mode", "the most frequent label of all", kind="counting"),
     Method("annotator-mode", "each annotator's most frequent label", kind="counting"),
