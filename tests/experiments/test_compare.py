@@ -123,7 +123,8 @@ def test_markdown_and_page(finished):
     assert "made by `hyperadapters compare x`" in text and "--method text-only --seed 3" in text
     assert "helped / hurt against text-only" in text
     page = (folder / "table.html").read_text(encoding="utf-8")
-    assert f"<b>{best}</b>" in page and "a &amp; b" in page
+    mean, spread = best.split(" ± ")
+    assert f"<b>{mean} <small>± {spread}</small></b>" in page and "a &amp; b" in page
     assert "http" not in page and "<script" not in page
     # It is made of what the files hold.
     record = json.loads((folder / "compare.json").read_text())

@@ -6,6 +6,7 @@ The best mean of every column is bold. A method whose paired difference from the
 
 import html as escaping
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -270,10 +271,15 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _small_spread(value: str) -> str:
+    return re.sub("± ([0-9.]+)", r"<small>± \1</small>", value)
+
+
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
-    "div{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.35rem .7rem;border-bottom:1px solid #8884;text-align:right;white-space:nowrap}"
+    "div{overflow-x:auto}small{opacity:.7;font-weight:normal}"
+    "table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}"
+    "th,td{padding:.3rem .5rem;border-bottom:1px solid #8884;text-align:right;white-space:nowrap}"
     "th{white-space:normal;vertical-align:bottom}th:first-child,td:first-child{text-align:left}"
     "code,pre{font-size:13px}pre{overflow-x:auto}:root{color-scheme:light dark}"
 )
@@ -286,13 +292,15 @@ def html(table: Table, record: Mapping[str, Any]) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td>{value}</td>" for value in [escape(name), *_values(table, name, "<b>{}</b>")]
+            f"<td>{value}</td>"
+            for value in [escape(name), *map(_small_spread, _values(table, name, "<b>{}</b>"))]
         )
         + "</tr>\n"
         for name in table.rows
     )
     first, *rest = [line for line in _notes(record) if line]
     notes = "".join(f"<li>{escape(line.removeprefix('- '))}</li>" for line in rest)
+    notes = re.sub("`([^`]*)`", r"<code>\1</code>", notes)
     commands = "\n".join(escape(c) for c in record["cells"].values() if c)
     cells = f"<h2>Each cell by itself</h2><pre>{commands}</pre>" if commands else ""
     return (
