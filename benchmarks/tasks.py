@@ -274,6 +274,7 @@ def write_table() -> None:
             parameters, seconds = rows["adapter_parameters"], rows["seconds"]
             cells += [f"{parameters.mean() / 1e6:.2f} M", f"{seconds.mean():.0f}"]
             lines.append(f"| {' | '.join(cells)} |")
+        lines += gains(frame)
         some = next(cell for name, cell in table.items() if name.startswith(f"{mixture}/"))
         versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
         lines += [
@@ -282,6 +283,28 @@ def write_table() -> None:
         ]
         lines += [f"{versions}.", ""]
     TABLE.write_text("\n".join(lines), encoding="utf-8")
+
+
+def gains(frame: pd.DataFrame) -> list[str]:
+    """By how much the recipes that read the input differ from their controls, seed by seed."""
+    average = frame.set_index(["arm", "seed"])["average"]
+    rows = []
+    for recipe in ("hyperdecoder-lora", "hyperdecoder"):
+        for other in (
+            *(f"{recipe}, {control}" for control in ("shuffled", "shuffled at test", "constant")),
+            *("single-adapter", "adapter-per-task", "hyperformer"),
+        ):
+            known = {arm: average[arm] for arm in (recipe, other) if arm in average.index}
+            if len(known) == 2:
+                difference = 100 * (known[recipe] - known[other]).dropna()
+                of_seeds = ", ".join(f"{value:+.1f}" for value in difference)
+                if of_seeds:
+                    shown = [recipe, other, f"{difference.mean():+.1f}", of_seeds]
+                    rows.append(f"| {' | '.join(shown)} |")
+    if not rows:
+        return []
+    head = ["recipe", "less", "difference of the averages", "of each seed"]
+    return ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head), *rows]
 
 
 def _spread(values: pd.Series) -> str:

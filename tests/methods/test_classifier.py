@@ -222,7 +222,8 @@ def test_fewer_than_a_million_parameters_for_819_annotators():
 
 def test_condition_parameters_of_the_baselines(tiny_bert):
     counts = {m: build(m, tiny_bert).parameter_counts()["condition_parameters"] for m in NETWORKS}
-    few = {"hyperlora": 16, "hyperlora-paper": 16, "text-only": 0, "majority": 0, "intercept": 8}
+    few = {"hyperlora": 16, "hyperlora-paper": 16, "annotator-embedding": 16}
+    few |= {"text-only": 0, "majority": 0, "intercept": 8}
     lora = build("lora-per-annotator", tiny_bert)
     stored = sum(p.numel() for n, p in lora.model.named_parameters() if ".sites." in n)
     assert stored > 0 and counts == {**few, "lora-per-annotator": stored + few["intercept"]}

@@ -5,8 +5,8 @@ from hyperadapters.errors import ConfigError
 from hyperadapters.methods import DEFAULT_METHOD, METHODS, find_method
 
 NAMES = [
-    *("hyperlora", "hyperlora-paper", "text-only", "intercept", "lora-per-annotator", "majority"),
-    *("global-mode", "annotator-mode"),
+    *("hyperlora", "hyperlora-paper", "text-only", "intercept", "annotator-embedding"),
+    *("lora-per-annotator", "majority", "global-mode", "annotator-mode"),
 ]
 
 

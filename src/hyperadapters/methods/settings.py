@@ -49,6 +49,14 @@ class Settings(SettingsTable):
     shrinkage: float = setting(
         0.3, "weight of the squared norm of an annotator's vector, once per annotator and epoch"
     )
+    vector_norm: float = setting(
+        0.0, "weight of the mean length of annotators' vectors (annotator-embedding)"
+    )
+    contrast: float = setting(
+        0.0,
+        "weight of what pulls vectors of people together who agree on a text, and others apart "
+        "(annotator-embedding)",
+    )
     epochs: int = setting(5, "passes over the training rows, at most")
     shared_epochs: int = setting(
         1, "how many of the epochs, the first ones, train the shared adapter alone (hyperlora)"

@@ -99,6 +99,19 @@ _TABLE = (
         weights={**_SHARED, "bias_source": "per-condition"},
     ),
     Method(
+        "annotator-embedding",
+        "one shared LoRA + a vector for each annotator, added to what the head reads (AART)",
+        defaults={
+            "taste_rank": 0,
+            "condition_width": 384,
+            "condition_noise": 0.0,
+            "shrinkage": 0.0,
+            "vector_norm": 0.125,
+            "contrast": 0.125,
+        },
+        weights={"source": "learned", "bias_source": "none"},
+    ),
+    Method(
         "lora-per-annotator",
         "a LoRA and a logit bias of its own for each annotator, nothing of them shared",
         defaults={"shrinkage": 0.1},

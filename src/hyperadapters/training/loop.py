@@ -27,6 +27,7 @@ from hyperadapters.training.checkpoint import (
     optimizer_state,
     trainable_state,
 )
+from hyperadapters.training.contrast import Contrast
 from hyperadapters.training.large_tables import LARGE, LargeTables
 from hyperadapters.training.log import LOG, shorten_log
 from hyperadapters.training.optimizer import (
@@ -88,6 +89,7 @@ class Trainer:
         self.tables = LargeTables(self.model, LARGE if alone else sys.maxsize)
         self._base_rates: list[float] = []
         self.shrinkage = Shrinkage(network, train.annotators, self.settings.shrinkage)
+        self.contrast = Contrast(network, self.settings.contrast, self.settings.vector_norm)
         self.position = Position()
         self.best: dict[str, torch.Tensor] = {}
         self._saved_at = time.monotonic()
@@ -186,7 +188,9 @@ class Trainer:
             labels = torch.from_numpy(self.train.labels[batch.rows]).to(logits.device)
             annotators = torch.from_numpy(self.train.annotators[batch.rows]).to(logits.device)
             loss = torch.nn.functional.cross_entropy(logits, labels)
-            self.accelerator.backward(loss + self.shrinkage(annotators))
+            texts = torch.from_numpy(batch.text_of_row).to(logits.device)
+            penalty = self.shrinkage(annotators) + self.contrast(annotators, labels, texts)
+            self.accelerator.backward(loss + penalty)
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         self.accelerator.clip_grad_norm_(clippable(trained), self.settings.max_grad_norm)
         optimizer.step()
