@@ -175,6 +175,17 @@ def test_several_processes_give_the_same(two_kinds, tiny_bert, quick, tmp_path, 
     pd.testing.assert_frame_equal(got.reset_index(drop=True), wanted.reset_index(drop=True))
 
 
+def test_without_a_test_split_dev_is_shown(finished):
+    folder, found = finished
+    runs = [load_run(folder / method / "seed-0") for method in METHODS]
+    predictions = pd.concat([run.predictions for run in runs]).query("split == 'dev'")
+    scores = found.scores.query("split == 'dev' and seed == 0")
+    table, _ = comparison.tabulate(scores, predictions, [run.record for run in runs])
+    assert table.split == "dev" and list(table.rows) == METHODS
+    record = json.loads((folder / "compare.json").read_text())
+    assert "Split dev; mean" in comparison.markdown(table, record)
+
+
 def test_a_cell_that_fails_does_not_stop_the_others(
     two_kinds, tiny_bert, quick, tmp_path, monkeypatch
 ):

@@ -164,7 +164,8 @@ def _block(table: "Table", names: list[str]) -> "Shown":
 
     from hyperadapters.experiments.comparison import SHOWN
 
-    title = Words("test split, mean ± standard deviation over seeds; ≈: may be as good as the best")
+    told = "mean ± standard deviation over seeds; ≈: may be as good as the best"
+    title = Words(f"split {table.split}, {told}")
     shown = Shown(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
     shown.add_column("metric")
     for name in names:

@@ -20,7 +20,6 @@ from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, chec
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.run import Run
 from hyperadapters.tables import write_scores
-from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.training import Progress
 
 
@@ -185,8 +184,7 @@ def _collected(
     scores = pd.concat([run.scores for run in runs], ignore_index=True)
     write_scores(scores, folder.scores, overwrite=True)
     predictions = pd.concat([run.predictions for run in runs], ignore_index=True)
-    test = rows_of(predictions, column_of(predictions, "split") == "test")
-    table, differences = tabulate(scores, test.reset_index(drop=True), [r.record for r in runs])
+    table, differences = tabulate(scores, predictions, [run.record for run in runs])
     write_json(folder.differences, differences.to_dict("records"))
     shown = read_json(folder.record)
     folder.table.write_text(markdown(table, shown), encoding="utf-8")

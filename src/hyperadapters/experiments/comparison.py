@@ -88,13 +88,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Methods side by side, on the test split.
+    """Methods side by side.
 
     Attributes:
+        split: The split that is scored: test, or dev where there is no other.
         metrics: Names of the metrics, in their order.
         rows: Method → its row.
     """
 
+    split: str
     metrics: tuple[str, ...]
     rows: Mapping[str, Row]
 
@@ -106,15 +108,18 @@ def tabulate(
 
     Args:
         scores: SCORES of all runs.
-        predictions: PREDICTIONS of the test split of all runs.
+        predictions: PREDICTIONS of all runs.
         records: What `run.json` of each says.
 
     Returns:
         The table, and the differences from the best method of each metric.
     """
     methods = list(dict.fromkeys(record.method for record in records))
+    split = "test" if (column_of(scores, "split") == "test").any() else "dev"
+    predictions = rows_of(predictions, column_of(predictions, "split") == split)
+    predictions = predictions.reset_index(drop=True)
     chosen = rows_of(
-        scores, (column_of(scores, "split") == "test") & (column_of(scores, "slice") == "all")
+        scores, (column_of(scores, "split") == split) & (column_of(scores, "slice") == "all")
     )
     found = {
         (str(metric), str(method)): values.to_numpy(np.float64)
@@ -148,7 +153,7 @@ def tabulate(
         )
         for name in methods
     }
-    return Table(metrics, rows), differences
+    return Table(split, metrics, rows), differences
 
 
 def _best(means: Mapping[str, float], better: str) -> str | None:
@@ -240,7 +245,7 @@ def markdown(table: Table, record: Mapping[str, Any]) -> str:
     heads = _heads(table)
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     lines += [f"| {' | '.join([name, *_values(table, name, '**{}**')])} |" for name in table.rows]
-    lines += ["", *_notes(record)]
+    lines += ["", *_notes(table.split, record)]
     if any(record["cells"].values()):
         lines += ["", "Each cell by itself:", "", "```"]
         lines += [command for command in record["cells"].values() if command]
@@ -248,11 +253,11 @@ def markdown(table: Table, record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _notes(record: Mapping[str, Any]) -> list[str]:
+def _notes(split: str, record: Mapping[str, Any]) -> list[str]:
     data, versions = record["data"], record["versions"]
     lines = [
-        "Test split; mean ± standard deviation over seeds. The best mean is bold; ≈ marks what may "
-        "be as good: the 95 % interval of its paired difference from the best, over texts and "
+        f"Split {split}; mean ± standard deviation over seeds. The best mean is bold; ≈ marks what "
+        "may be as good: the 95 % interval of its paired difference from the best, over texts and "
         f"annotators, holds zero. Helped and hurt: people with at least {LEAST_ROWS} rows whose "
         "accuracy is higher, or lower. Seconds are of one run, prediction and scores included.",
         "",
@@ -298,7 +303,7 @@ def html(table: Table, record: Mapping[str, Any]) -> str:
         + "</tr>\n"
         for name in table.rows
     )
-    first, *rest = [line for line in _notes(record) if line]
+    first, *rest = [line for line in _notes(table.split, record) if line]
     notes = "".join(f"<li>{escape(line.removeprefix('- '))}</li>" for line in rest)
     notes = re.sub("`([^`]*)`", r"<code>\1</code>", notes)
     commands = "\n".join(escape(c) for c in record["cells"].values() if c)
