@@ -13,6 +13,8 @@ from hyperadapters.cli.options import (
     TEXT,
     AllowLeaks,
     Annotator,
+    Backbone,
+    Files,
     Item,
     Label,
     Split,
@@ -30,14 +32,7 @@ METHODS_SIDE_BY_SIDE = 4
 
 
 def compare(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="Ratings: CSV, TSV, JSONL, Parquet or LeWiDi JSON; several are read as one table.",
-            show_default=False,
-        ),
-    ],
+    files: Files,
     methods: Annotated[
         str,
         typer.Option(
@@ -60,14 +55,7 @@ def compare(
     seeds: Annotated[
         str, typer.Option("--seeds", metavar="N,N,...", help="Seeds of every method.")
     ] = "0,1,2",
-    backbone: Annotated[
-        str,
-        typer.Option(
-            "--backbone",
-            metavar="B",
-            help="minilm (built in), or the name or folder of a Hugging Face model.",
-        ),
-    ] = "minilm",
+    backbone: Backbone = "minilm",
     jobs: Annotated[
         int,
         typer.Option("--jobs", metavar="N", help="Processes that run cells at the same time."),

@@ -3,12 +3,11 @@
 pandas is imported inside the functions, so that ``--help`` does not wait for it.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hyperadapters.cli.options import TEXT, AllowLeaks, Annotator, Item, Label, Split, Text
+from hyperadapters.cli.options import TEXT, AllowLeaks, Annotator, Files, Item, Label, Split, Text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,14 +24,7 @@ def data() -> None:
 
 @app.command()
 def check(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="CSV, TSV, JSONL, Parquet or LeWiDi JSON; several are read as one table.",
-            metavar="FILE...",
-            show_default=False,
-        ),
-    ],
+    files: Files,
     text: Text = TEXT,
     annotator: Annotator = "annotator",
     label: Label = "label",

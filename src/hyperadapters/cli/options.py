@@ -1,5 +1,6 @@
-"""Options that several commands share: what the user calls the columns of a table."""
+"""Arguments that several commands share: files, backbone, what the columns are called."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -7,6 +8,22 @@ import typer
 # Of list type, as Typer wants an option that may be given several times.
 TEXT: Final = ["text"]
 
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="Ratings: CSV, TSV, JSONL, Parquet or LeWiDi JSON; several are read as one table.",
+        show_default=False,
+    ),
+]
+Backbone = Annotated[
+    str,
+    typer.Option(
+        "--backbone",
+        metavar="B",
+        help="minilm (built in), or the name or folder of a Hugging Face model.",
+    ),
+]
 Text = Annotated[
     list[str],
     typer.Option("--text", help="Column of the text; twice for a pair of texts.", metavar="COLUMN"),

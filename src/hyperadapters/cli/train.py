@@ -10,6 +10,8 @@ from hyperadapters.cli.options import (
     TEXT,
     AllowLeaks,
     Annotator,
+    Backbone,
+    Files,
     Item,
     Label,
     Split,
@@ -31,14 +33,7 @@ def _list_settings(wanted: bool) -> bool:
 
 
 def train(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="Ratings: CSV, TSV, JSONL, Parquet or LeWiDi JSON; several are read as one table.",
-            show_default=False,
-        ),
-    ],
+    files: Files,
     output: Annotated[
         Path,
         typer.Option("--output", metavar="RUN", help="Run folder to make.", show_default=False),
@@ -46,14 +41,7 @@ def train(
     method: Annotated[
         str, typer.Option("--method", metavar="M", help=f"One of: {METHOD_NAMES}.")
     ] = "hyperlora",
-    backbone: Annotated[
-        str,
-        typer.Option(
-            "--backbone",
-            metavar="B",
-            help="minilm (built in), or the name or folder of a Hugging Face model.",
-        ),
-    ] = "minilm",
+    backbone: Backbone = "minilm",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Fixes every random draw.")] = 0,
     config: Config = None,
     settings: Set = None,
