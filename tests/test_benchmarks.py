@@ -153,6 +153,13 @@ def test_a_case_takes_the_place_of_its_earlier_results(speed, tmp_path):
     assert record.read(tmp_path / "none.json", "cuda") == record.empty("cuda")
 
 
+def test_what_else_the_machine_did_is_told(speed):
+    record, found = speed("record"), a_record(speed)
+    record.add(found, "step", [], speed("setting").Setting(beside="other work on a core"))
+    assert found["cases"]["step"]["hardware"].endswith("threads, other work on a core")
+    assert "other work" not in found["cases"]["people"]["hardware"]
+
+
 @pytest.mark.parametrize(
     ("case", "names"),
     [

@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", action="append", choices=list(CASES), metavar="CASE")
     parser.add_argument("--threads", type=int, help="threads of PyTorch; by default its own choice")
     parser.add_argument("--device", choices=list(FILES), default="cpu")
+    parser.add_argument("--beside", default="", help="what else the machine does, for the table")
     parser.add_argument("--data", type=Path, default=Setting.data)
     given = parser.parse_args(arguments)
     if given.device == "cpu":
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     sizes = QUICK if given.quick else FULL
-    setting = Setting(given.device, sizes, given.data, torch.get_num_threads())
+    setting = Setting(given.device, sizes, given.data, torch.get_num_threads(), given.beside)
     files = FILES[given.device]
     found = record.empty(given.device) if given.quick else record.read(files[0], given.device)
     for name in given.only or CASES:

@@ -40,7 +40,7 @@ def add(record: Record, case: str, rows: list[Row], setting: Setting) -> None:
     """Put the rows of a case in the place of earlier ones, with where they were measured."""
     record["cases"][case] = {
         "rows": [row.to_dict() for row in rows],
-        "hardware": hardware(setting.device),
+        "hardware": ", ".join(filter(None, (hardware(setting.device), setting.beside))),
         "threads": setting.threads,
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
     }

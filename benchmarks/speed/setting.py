@@ -61,12 +61,14 @@ class Setting:
         sizes: How much.
         data: Folder of the real ratings.
         threads: Threads of PyTorch.
+        beside: What else the machine did meanwhile, for the table; nothing by default.
     """
 
     device: str = "cpu"
     sizes: Sizes = field(default_factory=Sizes)
     data: Path = Path("../shared/data/perspectives")
     threads: int = 1
+    beside: str = ""
 
     @property
     def on_gpu(self) -> bool:
