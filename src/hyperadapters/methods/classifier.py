@@ -285,7 +285,8 @@ def _first_adapted_layer(model: Any, settings: Settings) -> int:
     layers = int(model.config.num_hidden_layers)
     if settings.adapted_layers > layers:
         raise ConfigError(
-            f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers"
+            f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers; "
+            "0 adapts all of them"
         )
     return layers - settings.adapted_layers if settings.adapted_layers else 0
 

@@ -28,7 +28,7 @@ class Settings(SettingsTable):
     r: int = setting(4, "LoRA rank")
     lora_alpha: float = setting(8.0, "the LoRA correction is multiplied by lora_alpha / r")
     lora_dropout: float = setting(0.0, "dropout on the input of the LoRA correction")
-    adapted_layers: int = setting(2, "number of layers to adapt, counted from the top; 0: all")
+    adapted_layers: int = setting(4, "number of layers to adapt, counted from the top; 0: all")
     deviating_layers: int = setting(
         1, "in how many of these an annotator's LoRA deviates (hyperlora); 0: in all of them"
     )
