@@ -232,3 +232,20 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     monkeypatch.delenv("FORCE_COLOR")
     with shown_progress() as shown:
         assert isinstance(shown, PlainProgress)
+
+
+def test_attributes_stand_in_a_table_of_people(
+    command, ratings_csv, tiny_bert, quick_set, two_kinds, tmp_path
+):
+    names = two_kinds["annotator"].unique()
+    people = pd.DataFrame({"annotator": names, "kind": [name[0] for name in names]})
+    people.to_csv(tmp_path / "people.csv", index=False)
+    files, run = (ratings_csv, tmp_path / "people.csv"), tmp_path / "run"
+    told = ("--backbone", tiny_bert, "--attribute", "kind", *quick_set)
+    done = command("train", *files, "--output", run, *told)
+    assert done.status == 0, done.err
+    assert load(run).record.method == "hyperlora+attributes"
+    done = command("train", *files, "--output", run, "--attribute", "a,b")
+    assert done.status == 2 and "--attribute wants the name of a column, got 'a,b'" in done.err
+    done = command("train", *files, "--output", tmp_path / "x", "--method", "text-only", *told)
+    assert done.status == 2 and "text-only is not told attributes (kind)" in done.err

@@ -1,10 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from hyperadapters.conditions import Vocabulary
+from hyperadapters.conditions import Attributes, Vocabulary
+from hyperadapters.data import People
+from hyperadapters.data.batches import RowBatch
 from hyperadapters.errors import ConfigError
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import METHODS, AnnotatorClassifier, find_method
@@ -16,12 +19,19 @@ SMALL = {
 }
 
 
+PEOPLE = People(
+    Attributes({"age": ("old", "young"), "town": ("A", "B")}),
+    {"u0": ("old", "A"), "u1": ("young", "A"), "v0": ("old", "B"), "v1": ("young", "")},
+)
+
+
 def build(method, backbone, **changes):
     """A classifier whose annotators differ: whatever starts at zero is moved."""
     chosen = find_method(method)
     settings = chosen.settings.changed({**SMALL, **changes})
-    labels, people = LabelSpace(("fine", "toxic")), Vocabulary(("u0", "u1", "v0", "v1"))
-    classifier = AnnotatorClassifier.build(chosen, settings, backbone, labels, people, 0)
+    labels, known = LabelSpace(("fine", "toxic")), Vocabulary(("u0", "u1", "v0", "v1"))
+    people = PEOPLE if "attributes" in chosen.told else None
+    classifier = AnnotatorClassifier.build(chosen, settings, backbone, labels, known, 0, people)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in classifier.network.parameters():
@@ -42,6 +52,7 @@ def subset(examples, chosen):
         text_of_row=examples.text_of_row[chosen],
         annotators=examples.annotators[chosen],
         labels=examples.labels[chosen],
+        attributes=examples.attributes[chosen],
     )
 
 
@@ -67,6 +78,7 @@ def test_probabilities_depend_on_the_row_alone(method, changes, tiny_bert, rows)
             classifier.method,
             classifier.settings.changed({"eval_batch_size": size}),
             *(classifier.backbone, classifier.model, classifier.labels, classifier.vocabulary),
+            classifier.people,
         )
         order = generator.permutation(len(rows))
         some = subset(examples, order)
@@ -183,7 +195,7 @@ def test_save_and_load(method, tiny_bert, rows, tmp_path):
     torch.manual_seed(99)  # whatever is drawn while loading must not matter
     loaded = AnnotatorClassifier.load(
         *(tmp_path, classifier.method, classifier.settings, tiny_bert),
-        *(classifier.labels, classifier.vocabulary),
+        *(classifier.labels, classifier.vocabulary, classifier.people),
     )
     assert not loaded.model.training
     before = classifier.probabilities(classifier.examples(rows))
@@ -196,7 +208,8 @@ def test_the_seed_fixes_the_start(method, tiny_bert):
         chosen = find_method(method)
         settings = chosen.settings.changed(SMALL)
         classifier = AnnotatorClassifier.build(
-            *(chosen, settings, tiny_bert, LabelSpace((0, 1)), Vocabulary(("a", "b")), seed)
+            *(chosen, settings, tiny_bert, LabelSpace((0, 1)), Vocabulary(("a", "b")), seed),
+            people=PEOPLE if "attributes" in chosen.told else None,
         )
         trained = [p for p in classifier.model.parameters() if p.requires_grad]
         return torch.cat([p.detach().flatten() for p in trained])
@@ -223,6 +236,7 @@ def test_fewer_than_a_million_parameters_for_819_annotators():
 def test_condition_parameters_of_the_baselines(tiny_bert):
     counts = {m: build(m, tiny_bert).parameter_counts()["condition_parameters"] for m in NETWORKS}
     few = {"hyperlora": 16, "hyperlora-paper": 16, "annotator-embedding": 16}
+    few |= {"hyperlora+attributes": 16, "attributes-only": 0}
     few |= {"text-only": 0, "majority": 0, "intercept": 8}
     lora = build("lora-per-annotator", tiny_bert)
     stored = sum(p.numel() for n, p in lora.model.named_parameters() if ".sites." in n)
@@ -232,3 +246,56 @@ def test_condition_parameters_of_the_baselines(tiny_bert):
 def test_more_layers_than_there_are(tiny_bert):
     with pytest.raises(ConfigError, match="adapted_layers is 4, but the backbone has 3 layers"):
         build("hyperlora", tiny_bert, adapted_layers=4)
+
+
+def test_what_a_row_says_of_its_annotator_comes_first(tiny_bert, rows):
+    text = rows["text"].iloc[0]
+    stranger = {"text": text, "annotator": "somebody else"}
+    told = [{"age": "old", "town": "B"}, {"age": "young", "town": "B"}, {"age": "ancient"}, {}]
+    frame = pd.DataFrame([{**stranger, "town": None, **row} for row in told])
+    for method in ("hyperlora+attributes", "attributes-only"):
+        classifier = build(method, tiny_bert)
+        examples = classifier.examples(frame)
+        np.testing.assert_array_equal(examples.attributes, [[0, 1], [1, 1], [-1, -1], [-1, -1]])
+        p = classifier.probabilities(examples)[:, 1]
+        # A value that training never saw, and none at all, are the population.
+        assert len(np.unique(p.round(5))) == 3 and p[2] == pytest.approx(p[3], abs=1e-6)
+
+
+def test_attributes_alone_say_who_is_asked_to_attributes_only(tiny_bert, rows):
+    frame = pd.DataFrame({"text": rows["text"].iloc[0], "annotator": ["u0", "like u0"]})
+    alike = frame.assign(age="old", town="A")
+    alone = build("attributes-only", tiny_bert)
+    p = alone.probabilities(alone.examples(alike))
+    np.testing.assert_allclose(p[0], p[1], atol=1e-6)
+    both = build("hyperlora+attributes", tiny_bert)
+    p = both.probabilities(both.examples(alike))
+    assert np.abs(p[0] - p[1]).max() > 1e-4
+    # Where a row says nothing, what is known of the annotator counts.
+    plain = both.probabilities(both.examples(frame))
+    np.testing.assert_allclose(plain[0], p[0], atol=1e-6)
+
+
+def test_who_it_is_is_sometimes_hidden_in_training(tiny_bert, rows):
+    rows = rows.assign(annotator="u0")
+    classifier = build("hyperlora+attributes", tiny_bert, identity_dropout=0.5, head_dropout=0.0)
+    classifier.network.spec = replace(classifier.network.spec, condition_noise=0.0)
+    told = []
+    hook = classifier.network.encoders.annotator_ids.register_forward_pre_hook(
+        lambda module, inputs: told.append(inputs[0])
+    )
+    examples = classifier.examples(rows)
+    batch = RowBatch.of(np.arange(len(rows)), examples.text_of_row)
+    classifier.model.train()
+    classifier.logits(examples, batch)
+    hook.remove()
+    assert set(torch.cat(told).tolist()) == {-1, 0}
+    classifier.model.eval()
+    assert (classifier.told(examples.annotators, examples.attributes)["annotator_ids"] == 0).all()
+
+
+def test_attributes_are_needed_where_a_method_is_told_any(tiny_bert):
+    with pytest.raises(ConfigError, match="attributes-only needs attributes"):
+        method = find_method("attributes-only")
+        settings, labels = method.settings.changed(SMALL), LabelSpace((0, 1))
+        AnnotatorClassifier.build(method, settings, tiny_bert, labels, Vocabulary(("a",)), 0)

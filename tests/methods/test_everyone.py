@@ -12,7 +12,8 @@ from transformers import (
     ElectraModel,
 )
 
-from hyperadapters.conditions import Vocabulary
+from hyperadapters.conditions import Attributes, Vocabulary
+from hyperadapters.data import People
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import METHODS, AnnotatorClassifier, everyone, find_method
 from hyperadapters.methods.crossed_layer import CrossedLayer, can_be_crossed
@@ -23,6 +24,10 @@ SMALL = {
     **{"adapted_layers": 2, "deviating_layers": 1, "taste_rank": 2},
 }
 PEOPLE = Vocabulary(tuple(f"a{number}" for number in range(7)))
+DESCRIBED = People(
+    Attributes({"age": ("old", "young"), "town": ("A", "B", "C")}),
+    {name: ("old" if n % 2 else "young", "ABC"[n % 3]) for n, name in enumerate(PEOPLE.names)},
+)
 TEXTS = ["good", "bad the red one is nasty", "kind a", "a warm two was cruel", "nice"]
 PAIRS = ["red", "the blue one", "good", "is", "was cold a cruel"]
 
@@ -32,7 +37,8 @@ def build(method, backbone, **changes):
     chosen = find_method(method)
     settings = chosen.settings.changed({**SMALL, **changes})
     labels = LabelSpace(("fine", "rude", "toxic"))
-    classifier = AnnotatorClassifier.build(chosen, settings, backbone, labels, PEOPLE, 0)
+    people = DESCRIBED if "attributes" in chosen.told else None
+    classifier = AnnotatorClassifier.build(chosen, settings, backbone, labels, PEOPLE, 0, people)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in classifier.network.parameters():
@@ -53,6 +59,7 @@ def one_row_each(classifier, rows):
         classifier.method,
         classifier.settings.changed({"eval_batch_size": 1}),
         *(classifier.backbone, classifier.model, classifier.labels, classifier.vocabulary),
+        classifier.people,
     )
     return alone.probabilities(alone.examples(rows))
 

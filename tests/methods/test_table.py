@@ -5,7 +5,15 @@ from hyperadapters.errors import ConfigError
 from hyperadapters.methods import DEFAULT_METHOD, METHODS, find_method
 
 NAMES = [
-    *("hyperlora", "hyperlora-paper", "text-only", "intercept", "annotator-embedding"),
+    *(
+        "hyperlora",
+        "hyperlora-paper",
+        "hyperlora+attributes",
+        "attributes-only",
+        "text-only",
+        "intercept",
+        "annotator-embedding",
+    ),
     *("lora-per-annotator", "majority", "global-mode", "annotator-mode"),
 ]
 
@@ -20,7 +28,9 @@ def test_names_are_those_that_were_promised():
 def test_kinds_and_stages():
     counting = {name for name, method in METHODS.items() if method.kind == "counting"}
     assert counting == {"global-mode", "annotator-mode"}
-    assert {name for name, method in METHODS.items() if method.is_staged} == {"hyperlora"}
+    assert {name for name, method in METHODS.items() if method.is_staged} == {
+        *("hyperlora", "hyperlora+attributes", "attributes-only"),
+    }
 
 
 def test_the_published_recipe():

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from hyperadapters.conditions import Vocabulary
+from hyperadapters.conditions import Attributes, Vocabulary
+from hyperadapters.data import People
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import METHODS, AnnotatorClassifier, Settings, find_method
 from hyperadapters.training.optimizer import (
@@ -25,7 +26,11 @@ def model_of(tiny_bert):
         settings = method.settings.changed(SMALL)
         people = Vocabulary(("a", "b", "c"))
         space = LabelSpace(("fine", "toxic"))
-        return AnnotatorClassifier.build(method, settings, tiny_bert, space, people, 0).model
+        told = (Attributes({"age": ("old", "young")}), {"a": ("old",), "b": ("young",)})
+        return AnnotatorClassifier.build(
+            *(method, settings, tiny_bert, space, people, 0),
+            people=People(*told) if "attributes" in method.told else None,
+        ).model
 
     return build
 
@@ -56,6 +61,7 @@ def test_roles(model_of):
     assert any(".source.trunk." in name for name in ours["deviation"])
     assert any(".source.shared." in name for name in ours["shared"])
     assert any("classifier" in name for name in ours["shared"])
+    assert roles["attributes-only"]["condition"] == {"encoders.annotator_attributes.vectors"}
     assert roles["intercept"]["condition"] == {"biases.annotator_ids.vectors"}
     assert roles["text-only"]["condition"] == set()
     assert roles["text-only"]["deviation"] == roles["hyperlora-paper"]["deviation"] == set()

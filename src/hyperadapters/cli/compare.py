@@ -13,6 +13,7 @@ from hyperadapters.cli.options import (
     TEXT,
     AllowLeaks,
     Annotator,
+    Attributes,
     Backbone,
     Files,
     Item,
@@ -20,7 +21,7 @@ from hyperadapters.cli.options import (
     Split,
     Text,
 )
-from hyperadapters.cli.settings import Config, Set, read_settings
+from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings
 from hyperadapters.cli.tasks import names_of, seeds_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def compare(
     label: Label = "label",
     item: Item = "text_id",
     split: Split = "split",
+    attribute: Attributes = None,
     allow_leaks: AllowLeaks = False,
     resume: Annotated[
         bool,
@@ -84,6 +86,7 @@ def compare(
     Example: hyperadapters compare ratings.csv --methods hyperlora,intercept,text-only --output all
     """
     changes = read_settings(config, settings)
+    add_attributes(changes, attribute)
     names, numbers = names_of(methods, "--methods"), seeds_of(seeds)
     from hyperadapters.cli.progress import shown_progress
     from hyperadapters.data import read_annotations
@@ -97,7 +100,9 @@ def compare(
 
     def redo(method: str, seed: int) -> str:
         chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
-        kept = _options(("--backbone", "--config", "--set", *(f"--{c}" for c in columns)))
+        told = ["--attribute"] if "attributes" in find_method(method).told else []
+        named = [f"--{column}" for column in columns]
+        kept = _options(("--backbone", "--config", "--set", *named, *told))
         leaks = ["--allow-leaks"] if allow_leaks else []
         return shlex.join(["hyperadapters", "train", *chosen, *kept, *leaks, "--output", "RUN"])
 

@@ -46,6 +46,16 @@ Split = Annotated[
         "--split", help="Column of the split (train, dev, test), if any.", metavar="COLUMN"
     ),
 ]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        help="Column that describes annotators; may be given several times. Nothing is told of "
+        "people that is not named here; with it, hyperlora is hyperlora+attributes.",
+        metavar="COLUMN",
+        show_default=False,
+    ),
+]
 AllowLeaks = Annotated[
     bool,
     typer.Option("--allow-leaks", help="Go on although a text stands in more than one split."),
@@ -53,6 +63,6 @@ AllowLeaks = Annotated[
 
 # Kept here as words, for `--help` must not wait for torch; a test compares them with the table.
 METHOD_NAMES: Final = (
-    "hyperlora, hyperlora-paper, text-only, intercept, annotator-embedding, lora-per-annotator, "
-    "majority, global-mode, annotator-mode"
+    "hyperlora, hyperlora-paper, hyperlora+attributes, attributes-only, text-only, intercept, "
+    "annotator-embedding, lora-per-annotator, majority, global-mode, annotator-mode"
 )

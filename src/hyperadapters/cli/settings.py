@@ -39,6 +39,19 @@ def read_settings(config: Path | None, assignments: Sequence[str] | None) -> dic
     return settings
 
 
+def add_attributes(settings: dict[str, Any], names: Sequence[str] | None) -> None:
+    """Note the columns that --attribute names among the settings.
+
+    Raises:
+        ConfigError: A name cannot be written there.
+    """
+    for name in names or ():
+        if "," in name or not name.strip():
+            raise ConfigError(f"--attribute wants the name of a column, got {name!r}")
+    if names:
+        settings["attributes"] = ",".join(names)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 

@@ -10,6 +10,7 @@ from hyperadapters.cli.options import (
     TEXT,
     AllowLeaks,
     Annotator,
+    Attributes,
     Backbone,
     Files,
     Item,
@@ -17,7 +18,7 @@ from hyperadapters.cli.options import (
     Split,
     Text,
 )
-from hyperadapters.cli.settings import Config, Set, read_settings
+from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings
 
 
 def _list_settings(wanted: bool) -> bool:
@@ -50,6 +51,7 @@ def train(
     label: Label = "label",
     item: Item = "text_id",
     split: Split = "split",
+    attribute: Attributes = None,
     allow_leaks: AllowLeaks = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
@@ -69,6 +71,9 @@ def train(
     Example: hyperadapters train ratings.csv --output runs/first --label toxic --set epochs=4
     """
     changes = read_settings(config, settings)
+    add_attributes(changes, attribute)
+    if changes.get("attributes") and method == "hyperlora":
+        method = "hyperlora+attributes"
     from hyperadapters.cli.progress import shown_progress
     from hyperadapters.data import read_annotations
     from hyperadapters.experiments import fit

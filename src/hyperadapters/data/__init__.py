@@ -2,11 +2,13 @@
 
 from hyperadapters.data.describe import Description, SplitDescription, describe
 from hyperadapters.data.majority import with_majority_labels
+from hyperadapters.data.people import People
 from hyperadapters.data.readers import read_annotations
 from hyperadapters.data.split import assign_splits
 
 __all__ = [
     "Description",
+    "People",
     "SplitDescription",
     "assign_splits",
     "describe",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hyperadapters.data.formats import (
@@ -87,7 +88,8 @@ def read_annotations(
 
     Several files are put one below the other. LeWiDi files name their own columns; the names given
     here are those of the other files. A LeWiDi `*_annotators_meta.json` among the files
-    adds its attributes of annotators as columns.
+    adds its attributes of annotators as columns, and so does a table that has annotators but
+    neither texts nor labels, with one row for each of them.
 
     Args:
         files: One or more files.
@@ -117,6 +119,8 @@ def read_annotations(
     if not ratings:
         raise DataError(str(paths[0]), ["describes annotators; name files of ratings beside it"])
     tables = [_read(path) for path in ratings]
+    people, tables = _describing(tables, names)
+    attributes += people
     optional = {"text_id"} if item == "text_id" else set()
     optional |= {"split"} if split == "split" else set()
     optional |= set() if min_labels else {"label"}
@@ -154,6 +158,35 @@ def _read(path: Path) -> RawTable:
         known = ", ".join(sorted(READERS))
         raise DataError(str(path), [f"{ending}, so how to read it is not either; known: {known}"])
     return (reader or read_parquet)(path)
+
+
+def _describing(
+    tables: Sequence[RawTable], names: ColumnNames
+) -> tuple[list[pd.DataFrame], list[RawTable]]:
+    """Tables that describe annotators, with the annotator as index; and the others.
+
+    Raises:
+        DataError: Somebody is described twice.
+    """
+
+    def describes(table: RawTable) -> bool:
+        there = set(table.frame.columns)
+        other = {*names.text, names.label} & there
+        return not table.is_standard and names.annotator in there and not other
+
+    rest = [table for table in tables if not describes(table)]
+    if not rest:  # texts without labels and annotators are named otherwise
+        return [], list(tables)
+    found = []
+    for table in filter(describes, tables):
+        faults = FaultList(table.origin)
+        ids = clean_ids(column_of(table.frame, names.annotator), faults)
+        faults.add(
+            "the annotator is described in another row too", np.flatnonzero(ids.duplicated())
+        )
+        faults.raise_any()
+        found.append(table.frame.drop(columns=names.annotator).set_index(ids))
+    return found, rest
 
 
 def _standard_frames(

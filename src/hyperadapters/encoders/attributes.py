@@ -56,10 +56,16 @@ class AttributesEncoder(ConditionEncoder):
         Args:
             values: One column per attribute, from -1 (missing) to its size - 1; not checked.
         """
+        return self.values(values).sum(dim=1)
+
+    def values(
+        self, values: Int[Tensor, "n n_attributes"]
+    ) -> Float[Tensor, "n n_attributes width"]:
+        """The vector of each value; zero where it is missing. Arguments as of `forward`."""
         # Computed, not a buffer: a buffer would be lost on the way from the meta device.
         offsets = torch.tensor([0, *accumulate(self.sizes[:-1])], device=values.device)
         vectors = self.vectors[values.clamp(min=0) + offsets]
-        return vectors.masked_fill((values < 0).unsqueeze(2), 0.0).sum(dim=1)
+        return vectors.masked_fill((values < 0).unsqueeze(2), 0.0)
 
     def population(self) -> Float[Tensor, "1 width"]:
         """The vector of nobody in particular: zero."""

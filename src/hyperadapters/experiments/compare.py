@@ -19,6 +19,7 @@ from hyperadapters.experiments.folder import read_json, refuse_existing, write_j
 from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.run import Run
+from hyperadapters.methods import find_method
 from hyperadapters.tables import write_scores
 from hyperadapters.training import Progress
 
@@ -77,7 +78,8 @@ def compare(
         command: The command to show below the table.
         redo: Method and seed → the command that makes this cell alone.
         progress: Who watches; with several processes it hears when cells begin and end.
-        **settings: Fields of `Settings`, for all methods alike.
+        **settings: Fields of `Settings`, for all methods alike; `attributes` for those that are
+            told any.
 
     Raises:
         ConfigError: Unknown methods, backbone or settings, or none at all.
@@ -92,7 +94,7 @@ def compare(
     if not (resume and folder.record.exists()):
         refuse_existing(folder.path)
     plans = [
-        Plan.of(ratings, method, backbone, seed, settings, allow_leaks=allow_leaks)
+        Plan.of(ratings, method, backbone, seed, _heard(method, settings), allow_leaks=allow_leaks)
         for seed in seeds
         for method in methods
     ]
@@ -111,6 +113,12 @@ def compare(
             watching.message(f"{_name(plan)} is finished")
     failed = dict(_run(folder, left, jobs, watching))
     return _collected(folder, plans, record, failed)
+
+
+def _heard(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that concern a method: attributes are for those that are told any."""
+    told = "attributes" in find_method(method).told
+    return {name: value for name, value in settings.items() if told or name != "attributes"}
 
 
 def _name(plan: Plan) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Vocabulary
-from hyperadapters.data import assign_splits, with_majority_labels
+from hyperadapters.data import People, assign_splits, with_majority_labels
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.folder import (
@@ -26,12 +26,14 @@ from hyperadapters.inference import Fitted, predict
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import (
     DEFAULT_METHOD,
+    METHODS,
     AnnotatorClassifier,
     Method,
     Settings,
     find_method,
 )
 from hyperadapters.tables import check_annotations, write_predictions, write_scores
+from hyperadapters.tables.annotations import STANDARD_COLUMNS
 from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.training import Checkpoint, Progress, Trainer
 
@@ -48,6 +50,7 @@ class Plan:
         labels: What can be predicted.
         vocabulary: The annotators that training knows.
         ratings: ANNOTATIONS with splits.
+        people: What is known of annotators, for methods that are told attributes.
     """
 
     method: Method
@@ -57,6 +60,7 @@ class Plan:
     labels: LabelSpace
     vocabulary: Vocabulary
     ratings: pd.DataFrame
+    people: People | None = None
 
     @classmethod
     def of(
@@ -74,15 +78,17 @@ class Plan:
             raise ConfigError(f"seed must be from 0 to 4294967295, got {seed}")
         chosen = find_method(method)
         ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
-        train = ratings[ratings["split"] == "train"]
+        train = rows_of(ratings, column_of(ratings, "split") == "train")
+        settings = chosen.settings.changed(changes)
         return cls(
             method=chosen,
-            settings=chosen.settings.changed(changes),
+            settings=settings,
             backbone=backbone,
             seed=seed,
             labels=LabelSpace.of(ratings["label"]),
             vocabulary=Vocabulary.of(train["annotator"]),
             ratings=ratings,
+            people=_people(train, chosen, settings),
         )
 
     def rows(self, *splits: str) -> pd.DataFrame:
@@ -197,6 +203,8 @@ def _begin(folder: RunFolder, record: RunRecord, plan: Plan, *, resume: bool) ->
     write_json(folder.record, record.to_dict())
     write_json(folder.labels, plan.labels.to_dict())
     write_json(folder.vocabulary, plan.vocabulary.to_dict())
+    if plan.people is not None:
+        write_json(folder.people, plan.people.to_dict())
     return checkpoint
 
 
@@ -226,8 +234,34 @@ def _count(plan: Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:
 
 def _build(plan: Plan) -> AnnotatorClassifier:
     return AnnotatorClassifier.build(
-        plan.method, plan.settings, plan.backbone, plan.labels, plan.vocabulary, plan.seed
+        plan.method,
+        plan.settings,
+        plan.backbone,
+        plan.labels,
+        plan.vocabulary,
+        plan.seed,
+        plan.people,
     )
+
+
+def _people(train: pd.DataFrame, method: Method, settings: Settings) -> People | None:
+    """What is known of the annotators of training, for a method that is told attributes."""
+    names = settings.attribute_names
+    if "attributes" not in method.told:
+        if names:
+            able = [m.name for m in METHODS.values() if "attributes" in m.told]
+            raise ConfigError(
+                f"{method.name} is not told attributes ({', '.join(names)}); methods that are: "
+                f"{', '.join(able)}"
+            )
+        return None
+    if not names:
+        there = [str(name) for name in train if name not in STANDARD_COLUMNS]
+        raise ConfigError(
+            f"{method.name} needs attributes of annotators: name their columns, as "
+            f"--attribute age; columns that may be one: {', '.join(there) or 'none'}"
+        )
+    return People.of(train, names, source="ratings")
 
 
 def _train(

@@ -38,6 +38,11 @@ class RunFolder:
         return self.path / "vocabulary.json"
 
     @property
+    def people(self) -> Path:
+        """The attributes of these annotators, where the method is told any."""
+        return self.path / "people.json"
+
+    @property
     def counts(self) -> Path:
         """What a counting method counted."""
         return self.path / "counts.json"

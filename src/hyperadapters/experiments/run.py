@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from hyperadapters.baselines import mode_from_dict
 from hyperadapters.conditions import Vocabulary
+from hyperadapters.data.people import People
 from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
 from hyperadapters.experiments.folder import RunFolder, read_json
@@ -25,7 +26,7 @@ from hyperadapters.inference import (
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.tables import read_predictions, read_scores
-from hyperadapters.tables.frames import column_of, columns_of
+from hyperadapters.tables.frames import column_of
 
 _DAMAGE = (
     *(OSError, SafetensorError, ValueError, RuntimeError),
@@ -87,6 +88,17 @@ class Run:
         if self._fitted is None:
             self._fitted = self._load()
         return self._fitted
+
+    @property
+    def people(self) -> People | None:
+        """What the run knows of its annotators; `None` where it is told no attributes.
+
+        Raises:
+            RunError: Its file is missing or is not JSON.
+        """
+        if "attributes" not in find_method(self.record.method).told:
+            return None
+        return People.from_dict(read_json(self.folder.people))
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -177,7 +189,7 @@ class Run:
         """Of everything that the answers of the run depend on."""
         folder, found = self.folder, hashlib.sha256(versions()["hyperadapters"].encode())
         weights = (folder.path / "adapter_model.safetensors", folder.counts)
-        for file in (folder.record, folder.labels, folder.vocabulary, *weights):
+        for file in (folder.record, folder.labels, folder.vocabulary, folder.people, *weights):
             if file.is_file():
                 found.update(hashlib.sha256(file.read_bytes()).digest())
         return found.hexdigest()
@@ -194,6 +206,7 @@ class Run:
                 self.record.backbone,
                 self.labels,
                 self.vocabulary,
+                self.people,
             )
         except _DAMAGE as error:
             if isinstance(error, ConfigError):
@@ -229,9 +242,7 @@ class _Counter:
 
 
 def _fingerprints(question: Question) -> dict[str, str]:
-    columns = ("text_id", "text", "text_pair", "annotator", "label", "split")
-    table = columns_of(question.table, [name for name in columns if name in question.table])
-    given = table.to_csv(index=False)
+    given = question.table.to_csv(index=False)
     asked = "" if question.names is None else "\x1f".join(question.names)
     digests = (hashlib.sha256(t.encode(errors="surrogatepass")).hexdigest() for t in (given, asked))
     return dict(zip(("input", "choice of annotators"), digests, strict=True))

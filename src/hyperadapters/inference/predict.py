@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
@@ -22,7 +22,8 @@ def predict(fitted: Fitted, rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFram
     """PREDICTIONS of a fitted method.
 
     Rows by annotators whom the training data does not know are answered from the population and
-    marked ``source = population``, by every method, so that scores by source hold the same rows.
+    marked ``source = population``, by every method, so that scores by source hold the same rows;
+    but ``source = attributes`` where the method is told attributes and a row gives any.
 
     Args:
         fitted: The fitted method.
@@ -37,7 +38,8 @@ def predict(fitted: Fitted, rows: pd.DataFrame, *, seed: int = 0) -> pd.DataFram
     examples = fitted.examples(rows)
     with fitted.states_of(examples):
         probabilities = fitted.probabilities(examples)
-    return _frame(fitted, rows, probabilities, examples.annotators, seed)
+    described = np.any(examples.attributes >= 0, axis=1)
+    return _frame(fitted, rows, probabilities, examples.annotators, described, seed)
 
 
 class Answers:
@@ -82,7 +84,8 @@ class Answers:
         probabilities = self._everyone.probabilities(tokens, chunk.annotators, self._tick)
         asked = np.tile(indices[chunk.annotators], len(tokens))
         flat = probabilities.reshape(len(rows), -1)
-        return _frame(self._fitted, rows, flat, asked, self._seed)
+        # Of these, the model knows the ones of whom it knows any attribute.
+        return _frame(self._fitted, rows, flat, asked, np.zeros(len(rows), bool), self._seed)
 
 
 def _tokens(fitted: AnnotatorClassifier, texts: pd.DataFrame) -> TokenizedTexts:
@@ -96,6 +99,7 @@ def _frame(
     rows: pd.DataFrame,
     probabilities: Float[np.ndarray, "rows labels"],
     annotators: Int[np.ndarray, " rows"],
+    described: Bool[np.ndarray, " rows"],
     seed: int,
 ) -> pd.DataFrame:
     return predictions_frame(
@@ -107,5 +111,5 @@ def _frame(
         split=column_of(rows, "split") if "split" in rows else "test",
         method=fitted.method.name,
         seed=seed,
-        source=np.where(annotators >= 0, "known", "population"),
+        source=np.where(annotators >= 0, "known", np.where(described, "attributes", "population")),
     )

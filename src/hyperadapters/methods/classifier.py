@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Int
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from hyperadapters.backbones import Backbone, LowerLayers, load_backbone
-from hyperadapters.conditions import Lookup, Vocabulary
+from hyperadapters.conditions import Condition, Lookup, Vocabulary
 from hyperadapters.data.array_cache import ArrayCache, default_folder
 from hyperadapters.data.batches import RowBatch, prediction_batches
+from hyperadapters.data.people import People
 from hyperadapters.encoders import LookupEncoder
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.hypernetworks import AdapterNetwork, StoredAdapters
@@ -31,6 +33,9 @@ from hyperadapters.tuner.upstream import upstream_warnings_ignored
 CONDITION = "annotator_ids"
 """Keyword under which the model takes the annotators' indices."""
 
+ATTRIBUTES = "annotator_attributes"
+"""Keyword under which it takes their attributes, where it is told these."""
+
 
 class AnnotatorClassifier:
     """Texts and annotators in, label probabilities out.
@@ -42,14 +47,13 @@ class AnnotatorClassifier:
         model: The PEFT model around it.
         labels: The label space.
         vocabulary: The annotators it knows.
+        people: What it knows of them, where it is told attributes.
 
     Attributes:
         shares_texts: Whether a text is read once for all annotators of a batch; true while the
             LoRA weights do not differ between annotators.
         first_deviating: Number of the first layer in which annotators' LoRA weights may differ.
     """
-
-    condition = CONDITION
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class AnnotatorClassifier:
         model: nn.Module,
         labels: LabelSpace,
         vocabulary: Vocabulary,
+        people: People | None = None,
     ) -> None:
         self.method = method
         self.settings = settings
@@ -66,6 +71,14 @@ class AnnotatorClassifier:
         self.model = model
         self.labels = labels
         self.vocabulary = vocabulary
+        self.people = people
+        of_known = (
+            people.of_annotators(vocabulary.names) if people else np.empty((len(vocabulary), 0))
+        )
+        # Of nobody in particular, whose index is -1, nothing is known.
+        self._attributes = np.vstack([of_known, np.full((1, of_known.shape[1]), -1)]).astype(
+            np.int64
+        )
         self.lower = LowerLayers.of(backbone.model)
         # Found out by a call of the first layer.
         with conditioning_of(model).held(None, enabled=False):
@@ -84,6 +97,7 @@ class AnnotatorClassifier:
         labels: LabelSpace,
         vocabulary: Vocabulary,
         seed: int,
+        people: People | None = None,
     ) -> "AnnotatorClassifier":
         """A new, untrained classifier; the same seed gives the same start.
 
@@ -93,10 +107,10 @@ class AnnotatorClassifier:
         register()
         torch.manual_seed(seed)
         loaded = load_backbone(backbone, len(labels), settings.head_dropout)
-        config = _config(method, settings, loaded.model, len(vocabulary))
+        config = _config(method, settings, loaded.model, len(vocabulary), people)
         with upstream_warnings_ignored():
             model = get_peft_model(loaded.model, config)
-        return cls(method, settings, loaded, model, labels, vocabulary)
+        return cls(method, settings, loaded, model, labels, vocabulary, people)
 
     @classmethod
     def load(
@@ -107,6 +121,7 @@ class AnnotatorClassifier:
         backbone: str,
         labels: LabelSpace,
         vocabulary: Vocabulary,
+        people: People | None = None,
     ) -> "AnnotatorClassifier":
         """A trained classifier, from its PEFT folder.
 
@@ -118,13 +133,13 @@ class AnnotatorClassifier:
         with upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
         model.eval()
-        known = adapter_network(model).spec.conditions[CONDITION]
-        size = known.size if isinstance(known, Lookup) else 0
+        known = adapter_network(model).spec.conditions.get(CONDITION)
+        size = known.size if isinstance(known, Lookup) else len(vocabulary)
         if size != len(vocabulary):
             raise RunError(
                 f"{folder}: the adapter knows {size} annotators, the vocabulary {len(vocabulary)}"
             )
-        return cls(method, settings, loaded, model, labels, vocabulary)
+        return cls(method, settings, loaded, model, labels, vocabulary, people)
 
     @property
     def network(self) -> AdapterNetwork:
@@ -167,7 +182,21 @@ class AnnotatorClassifier:
             self.vocabulary,
             self.labels,
             self.settings.max_length,
+            self.people,
         )
+
+    def attributes_of(self, annotators: Int[np.ndarray, " n"]) -> Int[np.ndarray, "n n_attributes"]:
+        """What is known of annotators, by their indices (-1: nobody in particular)."""
+        return self._attributes[annotators]
+
+    def told(
+        self, annotators: Int[np.ndarray, " n"], attributes: Int[np.ndarray, "n n_attributes"]
+    ) -> dict[str, Tensor]:
+        """The conditions that the model is told, of rows by these annotators."""
+        spec, device = self.network.spec, next(self.model.parameters()).device
+        given = {CONDITION: annotators, ATTRIBUTES: attributes}
+        names = [name for name in given if name in spec.conditions and spec.needs_conditions]
+        return {name: torch.from_numpy(given[name]).to(device) for name in names}
 
     @contextmanager
     def states_of(self, examples: Examples) -> Iterator[None]:
@@ -215,9 +244,10 @@ class AnnotatorClassifier:
     def _logits(self, examples: Examples, batch: RowBatch) -> Tensor:
         device = next(self.model.parameters()).device
         text_of_row = torch.from_numpy(batch.text_of_row).to(device)
-        conditions = {}
-        if self.network.spec.needs_conditions:
-            conditions[CONDITION] = torch.from_numpy(examples.annotators[batch.rows]).to(device)
+        conditions = self.told(examples.annotators[batch.rows], examples.attributes[batch.rows])
+        if self.model.training and ATTRIBUTES in conditions and CONDITION in conditions:
+            hidden = torch.rand(len(batch.rows), device=device) < self.settings.identity_dropout
+            conditions[CONDITION] = conditions[CONDITION].masked_fill(hidden, -1)
         kept = self._states.get(id(examples))
         states = kept[1].of(batch.texts).to(device) if kept else None
         inputs = {n: v.to(device) for n, v in examples.tokens.batch(batch.texts).items()}
@@ -256,7 +286,7 @@ class AnnotatorClassifier:
 
 
 def _config(
-    method: Method, settings: Settings, model: Any, n_annotators: int
+    method: Method, settings: Settings, model: Any, n_annotators: int, people: People | None
 ) -> HyperAdapterConfig:
     first = _first_adapted_layer(model, settings)
     last = int(model.config.num_hidden_layers)
@@ -266,7 +296,7 @@ def _config(
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
         layers_to_transform=list(range(first, last)),
-        conditions={CONDITION: Lookup(n_annotators)},
+        conditions=_conditions(method, n_annotators, people),
         condition_width=settings.condition_width,
         site_width=settings.site_width,
         hidden_width=settings.hidden_width,
@@ -278,6 +308,17 @@ def _config(
         condition_dropout=settings.condition_dropout,
         **method.weights,
     )
+
+
+def _conditions(method: Method, n_annotators: int, people: People | None) -> dict[str, Condition]:
+    conditions: dict[str, Condition] = {}
+    if "annotator" in method.told:
+        conditions[CONDITION] = Lookup(n_annotators)
+    if "attributes" in method.told:
+        if people is None:
+            raise ConfigError(f"{method.name} needs attributes of annotators")
+        conditions[ATTRIBUTES] = people.attributes
+    return conditions
 
 
 def _first_adapted_layer(model: Any, settings: Settings) -> int:

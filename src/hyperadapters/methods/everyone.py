@@ -178,9 +178,8 @@ class Everyone:
         whole = len(annotators) == len(self._annotators)
         if whole and self._kept is not None:
             return self._kept
-        given = {}
-        if self._classifier.network.spec.needs_conditions:
-            given[self._classifier.condition] = annotators.to(self._device)
+        indices = annotators.cpu().numpy()
+        given = self._classifier.told(indices, self._classifier.attributes_of(indices))
         active = self._conditioning.generate(given, None, repeats=True)
         weights = {name: _aligned(of_adapter) for name, of_adapter in active.weights.items()}
         active = replace(active, weights=weights)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hyperadapters.conditions import Vocabulary
+from hyperadapters.data.people import People
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
 from hyperadapters.labels import LabelSpace
 from hyperadapters.tables.frames import column_of
@@ -20,12 +21,15 @@ class Examples:
         annotators: Index of each row's annotator, -1 where unknown, shape ``(rows,)``.
         labels: Index of each row's label, -1 where there is none, shape ``(rows,)``.
         tokens: The distinct texts.
+        attributes: Indices of the attributes of each row's annotator, -1 where one is not known,
+            shape ``(rows, n_attributes)``; no columns where nobody is described.
     """
 
     text_of_row: np.ndarray
     annotators: np.ndarray
     labels: np.ndarray
     tokens: TokenizedTexts
+    attributes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.text_of_row)
@@ -38,6 +42,7 @@ class Examples:
         vocabulary: Vocabulary,
         labels: LabelSpace,
         max_length: int,
+        people: People | None = None,
     ) -> "Examples":
         """Make rows ready.
 
@@ -47,6 +52,7 @@ class Examples:
             vocabulary: Annotators that the model knows.
             labels: The label space.
             max_length: Longer texts are cut at so many tokens.
+            people: What is known of annotators; rows may say more in columns of their own.
 
         Raises:
             DataError: A label is not among those of the label space.
@@ -61,4 +67,5 @@ class Examples:
             annotators=vocabulary.indices(frame["annotator"]),
             labels=np.full(len(frame), -1) if known is None else known,
             tokens=tokenize(tokenizer, distinct["text"].tolist(), pairs, max_length),
+            attributes=people.indices(frame) if people else np.empty((len(frame), 0), np.int64),
         )

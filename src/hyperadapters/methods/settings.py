@@ -42,6 +42,14 @@ class Settings(SettingsTable):
     condition_dropout: float = setting(
         0.0, "probability in training that a row is answered from the population"
     )
+    attributes: str = setting(
+        "", "columns that describe annotators, commas between them (methods that are told any)"
+    )
+    identity_dropout: float = setting(
+        0.2,
+        "probability in training that a row is answered without knowing who the annotator is "
+        "(hyperlora+attributes)",
+    )
     deviation_dropout: float = setting(
         0.5, "probability in training that a row is answered without the deviation of its LoRA"
     )
@@ -70,6 +78,9 @@ class Settings(SettingsTable):
     weight_decay: float = setting(0.01, "decoupled weight decay, except on vectors and biases")
     warmup_epochs: float = setting(0.1, "linear warm-up, in epochs")
     schedule: str = setting("cosine", "learning rate after the warm-up: cosine, linear, constant")
+    averaging: float = setting(
+        0.0, "parameters are averaged over about so many of the last epochs; 0: the last ones count"
+    )
     max_grad_norm: float = setting(1.0, "gradients are clipped to this norm")
     patience: int = setting(2, "stop after so many evaluations without a better dev nll")
     evaluations_per_epoch: int = setting(1, "how often the dev split is scored")
@@ -83,3 +94,8 @@ class Settings(SettingsTable):
         "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
     )
     eval_batch_size: int = setting(256, "rows a batch when predicting")
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The columns that `attributes` names."""
+        return tuple(name.strip() for name in self.attributes.split(",") if name.strip())

@@ -40,7 +40,7 @@ class SettingsTable:
             fits = value in self.CHOICES[name]
             return None if fits else f"{name} must be one of {known}, got {value!r}"
         low = 1 if name in self.AT_LEAST_ONE else 0
-        if isinstance(value, bool):
+        if isinstance(value, bool | str):
             return None
         if not value >= low or value == float("inf"):
             return f"{name} must be a number of at least {low}, got {value}"

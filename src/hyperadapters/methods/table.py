@@ -10,6 +10,7 @@ from hyperadapters.methods.settings import Settings
 
 MethodKind = Literal["network", "counting"]
 LabelKind = Literal["own", "majority"]
+Told = Literal["annotator", "attributes"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Method:
         weights: Fields of `HyperAdapterConfig` that make the method what it is.
         labels: What it is trained on: each rating's ``"own"`` label, or that of its text's
             ``"majority"``.
+        told: What it is told of who is asked: the ``"annotator"``, or ``"attributes"`` as well or
+            alone. Methods that look at neither are told, and do not listen.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Method:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Any] = field(default_factory=dict)
     labels: LabelKind = "own"
+    told: tuple[Told, ...] = ("annotator",)
 
     @property
     def settings(self) -> Settings:
@@ -86,6 +90,18 @@ _TABLE = (
             "bias_source": "none",
             "shift": False,
         },
+    ),
+    Method(
+        "hyperlora+attributes",
+        "hyperlora, told attributes of the annotator beside who it is",
+        weights={"source": "generated", "start": "lora", "combine": "sum"},
+        told=("annotator", "attributes"),
+    ),
+    Method(
+        "attributes-only",
+        "hyperlora, told attributes of the annotator and not who it is",
+        weights={"source": "generated", "start": "lora", "combine": "sum"},
+        told=("attributes",),
     ),
     Method(
         "text-only",

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float
 
 from hyperadapters.errors import Fault
 
-Source = Literal["known", "adapted", "population"]
+Source = Literal["known", "adapted", "attributes", "population"]
 
-SOURCES: tuple[Source, ...] = ("known", "adapted", "population")
+SOURCES: tuple[Source, ...] = ("known", "adapted", "attributes", "population")
 PREFIX = "p_"
 REQUIRED_COLUMNS = ("text_id", "annotator", "label", "predicted")
 DEFAULTS: dict[str, Any] = {"split": "test", "method": "unknown", "seed": 0, "source": "known"}

@@ -19,6 +19,7 @@ from hyperadapters.data.batches import RowBatch, training_batches
 from hyperadapters.errors import RunError
 from hyperadapters.hypernetworks import CentredHypernetwork
 from hyperadapters.methods import AnnotatorClassifier, Examples
+from hyperadapters.training.averaging import Averages
 from hyperadapters.training.checkpoint import (
     Checkpoint,
     Position,
@@ -88,8 +89,12 @@ class Trainer:
         alone = self.accelerator.num_processes == 1
         self.tables = LargeTables(self.model, LARGE if alone else sys.maxsize)
         self._base_rates: list[float] = []
-        self.shrinkage = Shrinkage(network, train.annotators, self.settings.shrinkage)
+        self.shrinkage = Shrinkage(
+            network, train.annotators, self.settings.shrinkage, train.attributes
+        )
         self.contrast = Contrast(network, self.settings.contrast, self.settings.vector_norm)
+        horizon = self.settings.averaging * len(train) / self.settings.batch_size
+        self.averages = Averages(self.model, horizon, self.tables.names)
         self.position = Position()
         self.best: dict[str, torch.Tensor] = {}
         self._saved_at = time.monotonic()
@@ -135,6 +140,7 @@ class Trainer:
         self.position, self.best = checkpoint.position, checkpoint.best
         load_trainable(self.model, checkpoint.current, self.tables.names)
         self.tables.load(checkpoint.extra)
+        self.averages.load(checkpoint.extra)
         load_optimizer(optimizer, checkpoint.optimizer)
         torch.set_rng_state(checkpoint.random)
 
@@ -189,7 +195,9 @@ class Trainer:
             annotators = torch.from_numpy(self.train.annotators[batch.rows]).to(logits.device)
             loss = torch.nn.functional.cross_entropy(logits, labels)
             texts = torch.from_numpy(batch.text_of_row).to(logits.device)
-            penalty = self.shrinkage(annotators) + self.contrast(annotators, labels, texts)
+            attributes = torch.from_numpy(self.train.attributes[batch.rows]).to(logits.device)
+            penalty = self.shrinkage(annotators, attributes)
+            penalty = penalty + self.contrast(annotators, labels, texts)
             self.accelerator.backward(loss + penalty)
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         self.accelerator.clip_grad_norm_(clippable(trained), self.settings.max_grad_norm)
@@ -217,11 +225,16 @@ class Trainer:
         position = self.position
         position.batch += 1
         position.step += 1
+        self.averages.update(position.step)
         position.loss_sum += loss
         position.loss_steps += 1
         self.progress.step(Step(position.epoch + 1, position.step, n_steps, loss))
 
     def _evaluate(self) -> None:
+        with self.averages.applied():
+            self._evaluate_as_it_is()
+
+    def _evaluate_as_it_is(self) -> None:
         probabilities = self.classifier.probabilities(self.dev)
         nll = _nll(probabilities, self.dev.labels)
         position = self.position
@@ -253,7 +266,7 @@ class Trainer:
             self.best,
             optimizer_state(optimizer),
             torch.get_rng_state(),
-            extra=self.tables.state(),
+            extra={**self.tables.state(), **self.averages.state()},
         ).write(self.folder)
         self._saved_at = time.monotonic()
         self._slowness = max(1.0, (self._saved_at - began) / SECONDS_TO_WRITE_ONE)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hyperadapters.encoders import LookupEncoder
+from hyperadapters.encoders import AttributesEncoder, LookupEncoder
 from hyperadapters.hypernetworks import CentredHypernetwork
 from hyperadapters.methods import Settings
 from hyperadapters.training.large_tables import LargeTables
@@ -31,7 +31,7 @@ def parameters_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
         if isinstance(module, CentredHypernetwork):
             role_of |= {id(p): DEVIATION for p in module.parameters()}
             role_of |= {id(p): SHARED for p in module.shared.parameters()}
-        elif isinstance(module, LookupEncoder):
+        elif isinstance(module, LookupEncoder | AttributesEncoder):
             role_of |= {id(p): CONDITION for p in module.parameters()}
     roles: dict[Role, list[nn.Parameter]] = {CONDITION: [], DEVIATION: [], SHARED: []}
     for _, parameter in named_trainable(model):
