@@ -1,0 +1,236 @@
+"""What each part of `hyperlora` is worth: one thing changed at a time, chosen by the nll on dev.
+
+    python benchmarks/ablations.py --data ../shared/data/perspectives
+
+Every cell is a run on some of the texts of a data set, with the defaults but for what its name
+says; beside them the baselines. The defaults are set by this table: by dev, never by test, which is
+shown too. Finished cells are kept in benchmarks/results/ablations.json; `--only WORD` runs the
+variations whose names hold the word; `--table` runs nothing and writes docs/tables/ablations.md.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "ablations.json"
+TABLE = HERE.parent / "docs" / "tables" / "ablations.md"
+# Data set → how many of its texts.
+DATASETS = {"popquorn_offensiveness": 600, "crehate": 200, "hs_brexit": 600}
+METRICS = {
+    "dev nll": ("dev", "nll"),
+    "dev macro-F1": ("dev", "macro_f1"),
+    "test nll": ("test", "nll"),
+    "test macro-F1": ("test", "macro_f1"),
+    "test annotator macro-F1": ("test", "annotator_macro_f1"),
+}
+BASE = "hyperlora"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A method, and what is changed of its settings."""
+
+    method: str = BASE
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _of(**settings: Any) -> tuple[str, Variation]:
+    return ", ".join(f"{k}={v:g}" for k, v in settings.items()), Variation(settings=settings)
+
+
+VARIATIONS: dict[str, Variation] = dict(
+    [
+        (BASE, Variation()),
+        ("intercept", Variation("intercept")),
+        ("annotator-embedding", Variation("annotator-embedding")),
+        ("text-only", Variation("text-only")),
+        ("without generated LoRA", Variation(settings={"deviation_learning_rate": 0.0})),
+        _of(averaging=0.25),
+        _of(averaging=0.5),
+        _of(averaging=1.0),
+        _of(averaging=0.5, evaluations_per_epoch=2, patience=3),
+        ("intercept, averaging=0.5", Variation("intercept", {"averaging": 0.5})),
+        (
+            "annotator-embedding, averaging=0.5",
+            Variation("annotator-embedding", {"averaging": 0.5}),
+        ),
+        ("text-only, averaging=0.5", Variation("text-only", {"averaging": 0.5})),
+        _of(taste_rank=0),
+        _of(taste_rank=64),
+        _of(shrinkage=0.1),
+        _of(shrinkage=1.0),
+        _of(condition_noise=0.0),
+        _of(condition_noise=0.6),
+        _of(condition_width=16),
+        _of(condition_width=128),
+        _of(condition_learning_rate=1e-2),
+        _of(condition_learning_rate=5e-2),
+        _of(learning_rate=5e-4),
+        _of(learning_rate=2e-3),
+        _of(deviation_learning_rate=1e-4),
+        _of(deviation_learning_rate=1e-3),
+        _of(deviation_dropout=0.0),
+        _of(shared_epochs=0),
+        _of(head_dropout=0.4),
+        _of(condition_dropout=0.1),
+        _of(weight_decay=0.1),
+        _of(r=8),
+        _of(batch_size=32),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run."""
+
+    dataset: str
+    variation: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its name in the results."""
+        return f"{self.dataset}/{self.variation}/{self.seed}"
+
+
+def ratings(dataset: str, data: Path) -> pd.DataFrame:
+    """What is trained on: without "don't know", and some of the texts only."""
+    import hyperadapters as ha
+
+    found = ha.read_annotations(data / f"{dataset}.parquet", allow_leaks=True)
+    if dataset == "crehate":
+        found = found[found["label"].astype(str) != "2"]
+    texts = found["text"].drop_duplicates().sample(DATASETS[dataset], random_state=0)
+    return found[found["text"].isin(texts)].reset_index(drop=True)
+
+
+def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
+    """Scores of a cell."""
+    import hyperadapters as ha
+    from hyperadapters.cli.progress import PlainProgress
+
+    output = runs / cell.name.replace("/", "-").replace(" ", "")
+    shutil.rmtree(output, ignore_errors=True)
+    variation = VARIATIONS[cell.variation]
+    made = ha.fit(
+        ratings(cell.dataset, data),
+        output=output,
+        method=variation.method,
+        seed=cell.seed,
+        allow_leaks=True,  # crehate has texts in two of its authors' splits
+        progress=PlainProgress(),
+        keep_states="disk",
+        **variation.settings,
+    )
+    scores = made.scores
+    values = {}
+    for name, (split, metric) in METRICS.items():
+        chosen = scores[(scores["split"] == split) & (scores["slice"] == "all")]
+        values[name] = float(chosen.set_index("metric")["value"][metric])
+    results = made.record.results
+    shutil.rmtree(output)
+    return {
+        "scores": values,
+        "parameters": results["trainable_parameters"],
+        "best_epoch": results["best"]["epoch"],
+        "versions": made.record.versions,
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
+    }
+
+
+@contextmanager
+def results() -> Iterator[dict[str, Any]]:
+    """The results so far, written back at the end; one process at a time."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    with (RESULTS.parent / "ablations.lock.tmp").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        yield found
+        part = RESULTS.with_suffix(".json.tmp")
+        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.replace(RESULTS)
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The results as Markdown."""
+    names = [name.split("/") for name in found]
+    frame = pd.DataFrame(
+        [
+            {"dataset": d, "variation": v, "seed": int(s), **found[f"{d}/{v}/{s}"]["scores"]}
+            for d, v, s in names
+        ]
+    )
+    lines = [
+        "# What each part of hyperlora is worth",
+        "",
+        "Some of the texts of each data set; the defaults but for what is named. Means over seeds. "
+        "The last column is the mean over data sets of the difference of the dev nll from that of "
+        f"`{BASE}` with the same seeds, in thousandths: below zero is better. Test is shown, and "
+        "chose nothing.",
+        "",
+        f"| variation | seeds | {' | '.join(f'{d}: dev nll, test nll, macro-F1' for d in DATASETS)}"
+        " | Δ dev nll |",
+        "|" + "---|" * (3 + len(DATASETS)),
+    ]
+    base = frame[frame["variation"] == BASE].set_index(["dataset", "seed"])["dev nll"]
+    rows = []
+    for variation in VARIATIONS:
+        part = frame[frame["variation"] == variation]
+        if part.empty:
+            continue
+        cells, gains = [], []
+        for dataset in DATASETS:
+            of = part[part["dataset"] == dataset].set_index(["dataset", "seed"])
+            shown = [of[m].mean() for m in ("dev nll", "test nll", "test macro-F1")]
+            cells.append(", ".join(f"{value:.3f}" for value in shown) if len(of) else "")
+            if len(of):
+                gains.append((of["dev nll"] - base.reindex(of.index)).mean())
+        gain = 1000 * float(np.mean(gains)) if len(gains) == len(DATASETS) else float("nan")
+        seeds = str(part.groupby("dataset").size().min())
+        rows.append(f"| {variation} | {seeds} | {' | '.join(cells)} | {gain:+.0f} |")
+    some = next(iter(found.values()))
+    versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
+    end = f"Made by `python benchmarks/ablations.py` on {some['hardware']}; {versions}."
+    return "\n".join([*lines, *rows, "", end, ""])
+
+
+def main() -> None:
+    """Run what is missing and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/perspectives"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", default="", metavar="WORD")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    given = parser.parse_args()
+    wanted = [] if given.table else [v for v in VARIATIONS if given.only in v]
+    for seed in given.seeds:
+        for variation in wanted:
+            for dataset in DATASETS:
+                cell = Cell(dataset, variation, seed)
+                with results() as found:
+                    done = cell.name in found
+                if not done:
+                    print(f"== {cell.name}", flush=True)
+                    made = run(cell, given.data, given.runs)
+                    with results() as found:
+                        found[cell.name] = made
+    if found := json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}:
+        TABLE.write_text(table(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
