@@ -78,6 +78,18 @@ def test_scores_are_written(run, tmp_path):
     pd.testing.assert_frame_equal(read_scores(tmp_path / "s.json"), score(predictions()))
 
 
+def test_people_can_be_drawn_instead_of_texts(run, tmp_path):
+    write_predictions(predictions(), tmp_path / "p.parquet")
+    result = run(
+        tmp_path / "p.parquet", "--resample", "annotators", "--output", tmp_path / "s.json"
+    )
+    assert result.exit_code == 0
+    wanted = score(predictions(), resample="annotators")
+    pd.testing.assert_frame_equal(read_scores(tmp_path / "s.json"), wanted)
+    wrong = run(tmp_path / "p.parquet", "--resample", "rows").exception
+    assert "wanted texts or annotators" in str(wrong)
+
+
 def test_mistakes_go_to_the_command_line_as_they_are(run, tmp_path):
     write_predictions(predictions(), tmp_path / "p.parquet")
     (tmp_path / "s.json").write_text("mine")

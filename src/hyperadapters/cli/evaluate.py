@@ -42,6 +42,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    resample: Annotated[
+        str,
+        typer.Option(
+            "--resample",
+            metavar="texts|annotators",
+            help="What the 95 % intervals draw again: other texts, or other people.",
+        ),
+    ] = "texts",
 ) -> None:
     """Score predictions of single annotators against the labels that they gave."""
     from hyperadapters.evaluation import evaluate as score
@@ -50,7 +58,7 @@ def evaluate(
 
     if output is not None:  # before the work, not after it
         refuse_to_overwrite(output)
-    scores = score(read_predictions(predictions))
+    scores = score(read_predictions(predictions), resample=resample)
     if output is not None:
         write_scores(scores, output)
     show_scores(scores)
