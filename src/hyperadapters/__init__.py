@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     )
     from hyperadapters.data import read_annotations
     from hyperadapters.errors import HyperAdaptersError
-    from hyperadapters.evaluation import evaluate, paired_differences
+    from hyperadapters.evaluation import (
+        annotator_scores,
+        evaluate,
+        group_scores,
+        helped_and_hurt,
+        paired_differences,
+        reliability,
+    )
     from hyperadapters.evaluation.tasks import evaluate_tasks
     from hyperadapters.experiments import Run, compare, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
@@ -61,6 +68,7 @@ __all__ = [
     "Vector",
     "__version__",
     "adapter_network",
+    "annotator_scores",
     "calibrate",
     "compare",
     "conditioned",
@@ -69,6 +77,8 @@ __all__ = [
     "export_lora",
     "fit",
     "fit_tasks",
+    "group_scores",
+    "helped_and_hurt",
     "load",
     "load_tasks",
     "lora_of",
@@ -76,6 +86,7 @@ __all__ = [
     "paired_differences",
     "read_annotations",
     "read_mixture",
+    "reliability",
     "shared_texts",
 ]
 
@@ -95,7 +106,11 @@ _HOME = {
     "calibrate": "tuner",
     "conditioned": "tuner",
     "shared_texts": "tuner",
+    "annotator_scores": "evaluation",
     "evaluate": "evaluation",
+    "group_scores": "evaluation",
+    "helped_and_hurt": "evaluation",
+    "reliability": "evaluation",
     "paired_differences": "evaluation",
     "evaluate_tasks": "evaluation.tasks",
     "fit_tasks": "experiments.tasks",
