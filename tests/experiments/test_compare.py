@@ -202,7 +202,7 @@ def test_without_a_test_split_dev_is_shown(finished):
     table, _, _ = comparison.tabulate(scores, predictions, [run.record for run in runs])
     assert table.split == "dev" and list(table.rows) == METHODS
     record = json.loads((folder / "compare.json").read_text())
-    assert "Split dev; mean" in comparison.markdown(table, record)
+    assert "Split dev; mean" in comparison_page.markdown(table, record)
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(
