@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Vector,
         mixture,
     )
-    from hyperadapters.data import read_annotations
+    from hyperadapters.data import read_annotations, read_attributes
     from hyperadapters.errors import HyperAdaptersError
     from hyperadapters.evaluation import (
         annotator_scores,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hyperadapters.experiments import Run, compare, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
+    from hyperadapters.tables import read_submission, write_submission
     from hyperadapters.tasks import Task, read_mixture
     from hyperadapters.tuner import (
         Group,
@@ -85,9 +86,12 @@ __all__ = [
     "mixture",
     "paired_differences",
     "read_annotations",
+    "read_attributes",
     "read_mixture",
+    "read_submission",
     "reliability",
     "shared_texts",
+    "write_submission",
 ]
 
 _HOME = {
@@ -119,6 +123,9 @@ _HOME = {
     "Task": "tasks",
     "read_mixture": "tasks",
     "read_annotations": "data",
+    "read_attributes": "data",
+    "read_submission": "tables",
+    "write_submission": "tables",
     "Run": "experiments",
     "compare": "experiments",
     "fit": "experiments",
