@@ -122,6 +122,8 @@ def test_helped_and_hurt_are_shares_of_people(finished):
     assert 0 < len(change) < len(people)
     assert helped == pytest.approx((change < -1e-9).mean())
     assert hurt == pytest.approx((change > 1e-9).mean())
+    for name in ("differences", "helped_and_hurt"):
+        assert "NaN" not in (finished[0] / f"{name}.json").read_text()
     kept = json.loads((finished[0] / "helped_and_hurt.json").read_text())
     assert {(r["method"], r["metric"]) for r in kept} == {
         (m, metric) for m in ("hyperlora", "annotator-mode") for metric in ("nll", "accuracy")

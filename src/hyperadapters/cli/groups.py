@@ -27,6 +27,7 @@ def show_groups(predictions: "pd.DataFrame", path: Path, by: list[str], annotato
 
     from hyperadapters.data.people import read_attributes
     from hyperadapters.evaluation import group_scores
+    from hyperadapters.evaluation.groups import LEAST_PEOPLE
 
     found = group_scores(predictions, read_attributes(path, annotator), by)
     console = Console()
@@ -35,7 +36,7 @@ def show_groups(predictions: "pd.DataFrame", path: Path, by: list[str], annotato
     hidden = found.scores.loc[found.scores["suppressed"]]
     for attribute, part in hidden.groupby("attribute", sort=False):
         names = ", ".join(dict.fromkeys(part["group"]))
-        what = f"{attribute}: not shown, for they have fewer than 10 people: {names}"
+        what = f"{attribute}: not shown, for they have fewer than {LEAST_PEOPLE} people: {names}"
         console.print(what, markup=False, highlight=False, soft_wrap=True)
 
 

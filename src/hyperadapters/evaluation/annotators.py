@@ -141,10 +141,11 @@ def _over_scored_annotators(name: str, rows: CodedRows, summary: over_people.Sum
     if rows.drawn == "annotators":
         f1 = macro_f1_by_annotator(rows)[scored]
         # What is drawn are people with their scores; the totals are how often each was drawn.
-        sums = sparse.eye_array(rows.n_annotators, format="csr")[:, np.flatnonzero(scored)]
+        people = np.flatnonzero(scored)
+        shape = (rows.n_annotators, n_scored)
         return Metric(
             name,
-            sparse.csr_array(sums),
+            sums_of(people, np.arange(n_scored), np.ones(n_scored), shape),
             lambda totals: summary(np.broadcast_to(f1, totals.shape), totals),
             n_scored,
         )

@@ -191,7 +191,7 @@ def _rate_of_misses(name: str, rows: CodedRows, label: int) -> Metric:
     return mean_metric(name, rows.unit[having], missed, rows.n_units)
 
 
-def _values_of(attributes: pd.DataFrame, names: Sequence[str]) -> dict[str, "pd.Series[str]"]:
+def _values_of(attributes: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Series]:
     """Attribute → value by annotator, both as text; people without a value are not in it."""
     if not names:
         raise ConfigError("no attribute is named to group people by")

@@ -1,6 +1,6 @@
 """Whom a method helps and whom it hurts: each annotator's scores beside those of a baseline."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation.annotators import MIN_ROWS
 from hyperadapters.evaluation.detail import annotator_scores
 from hyperadapters.evaluation.intervals import CONFIDENCE, DRAWS, bootstrap_weights
-from hyperadapters.tables.frames import columns_of
+from hyperadapters.tables.frames import column_of, columns_of
 from hyperadapters.tables.predictions import check_predictions
 
 COMPARED = {"nll": -1.0, "accuracy": 1.0}
@@ -106,11 +106,15 @@ def _compare(
             index="annotator", columns=["method", "seed"], values=metric, sort=True
         )
         ours, theirs = (
-            values[name] if name in values else pd.DataFrame() for name in (method, baseline)
+            cast(pd.DataFrame, values[name]) if name in values else pd.DataFrame()
+            for name in (method, baseline)
         )
         shared = [s for s in ours if s in theirs]
-        gain = sign * (ours[shared] - theirs[shared]).to_numpy(float).mean(axis=1) if shared else []
-        cells = _shares(np.asarray(gain, dtype=np.float64), seed, draws)
+        gain = np.empty(0)
+        if shared:
+            pairs = [column_of(ours, s) - column_of(theirs, s) for s in shared]
+            gain = sign * np.mean([pair.to_numpy(np.float64) for pair in pairs], axis=0)
+        cells = _shares(gain, seed, draws)
         counts = {"n_annotators": len(gain), "n_seeds": len(shared)}
         records.append({**place, "metric": metric, **cells, **counts})
     return records

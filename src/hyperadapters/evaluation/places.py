@@ -47,5 +47,5 @@ def places_of(predictions: pd.DataFrame, drawn: Drawn = "texts") -> Iterator[Pla
         raise DataError("predictions", ["no row has a label, so there is nothing to score"])
     for key, part in table.groupby(list(KEYS), sort=True):
         names = np.unique(column_of(part, "annotator").to_numpy(object))
-        place = dict(zip(KEYS, cast(tuple[Any, ...], key), strict=True))
+        place: dict[str, Any] = dict(zip(KEYS, cast(tuple[Any, ...], key), strict=True))
         yield Place(place, CodedRows.of(part, labels, drawn), names)

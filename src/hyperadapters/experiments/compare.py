@@ -189,8 +189,9 @@ def _collected(
     write_scores(scores, folder.scores, overwrite=True)
     predictions = pd.concat([run.predictions for run in runs], ignore_index=True)
     table, differences, people = tabulate(scores, predictions, [run.record for run in runs])
-    write_json(folder.differences, differences.to_dict("records"))
-    write_json(folder.people, people.to_dict("records"))
+    for path, frame in ((folder.differences, differences), (folder.people, people)):
+        # JSON has no NaN.
+        write_json(path, frame.astype(object).where(frame.notna(), None).to_dict("records"))
     shown = read_json(folder.record)
     folder.table.write_text(markdown(table, shown), encoding="utf-8")
     folder.page.write_text(html(table, shown), encoding="utf-8")

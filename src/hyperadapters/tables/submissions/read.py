@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from hyperadapters.errors import DataError, Fault
 from hyperadapters.labels import LabelSpace
-from hyperadapters.tables.frames import column_of
+from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.tables.predictions import check_predictions, predictions_frame
 from hyperadapters.tables.submissions.formats import as_labels, check_format, official_ids
 
@@ -141,17 +141,18 @@ class _Truth:
 
     def check_unique(self, source: str) -> None:
         """Refuse a truth in which one id of the task stands for several texts."""
-        texts = self.ratings[["key", "text_id"]].drop_duplicates()
-        twice = texts.loc[texts["key"].duplicated(), "key"].tolist()
+        texts = self.ratings.drop_duplicates(["key", "text_id"])
+        keys = column_of(texts, "key")
+        twice = keys[keys.duplicated()].tolist()
         if twice:
             what = f"id {twice[0]!r} stands for several texts of the ratings"
             raise DataError(source, [what], _HINT)
 
     def of_texts(self, source: str, ids: Sequence[str]) -> pd.DataFrame:
         """Ratings of the splits in which these texts lie; all of them must be among the ids."""
-        mine = self.ratings["key"].isin(ids)
-        splits = set(self.ratings.loc[mine, "split"])
-        ratings = self.ratings.loc[self.ratings["split"].isin(splits)]
+        mine = column_of(self.ratings, "key").isin(ids)
+        splits = column_of(self.ratings, "split")[mine].tolist()
+        ratings = rows_of(self.ratings, column_of(self.ratings, "split").isin(splits))
         left = ratings.loc[~ratings["key"].isin(ids), "key"].drop_duplicates().tolist()
         if left:
             what = f"{len(left)} texts of the ratings are not predicted, such as {left[0]!r}"
@@ -178,14 +179,14 @@ def _soft(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
     ids, cells = _id_and_list(file, truth)
     values = _distributions(file, cells, names)
     ratings = truth.of_texts(file.source, ids)
-    return _Said(ratings, values[pd.Index(ids).get_indexer(ratings["key"])])
+    return _Said(ratings, values[pd.Index(ids).get_indexer(column_of(ratings, "key"))])
 
 
 def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
     ids, cells = _id_and_list(file, truth)
     ratings = truth.of_texts(file.source, ids)
-    people = ratings["key"].value_counts()
-    wanted = [int(people[name]) for name in ids]
+    people = column_of(ratings, "key").value_counts().to_dict()
+    wanted = [people[name] for name in ids]
     lengths = zip(cells, wanted, strict=True)
     wrong = [len(labels) != n for labels, n in lengths]
     first = wrong.index(True) if any(wrong) else 0
@@ -206,7 +207,7 @@ def _edition_2023(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Sa
         raise DataError(file.source, [what], _HINT)
     truth.check_unique(file.source)
     values = _distributions(file, [p[1:] for p in parts], names)
-    text = truth.keys.get_indexer(truth.ratings["key"])
+    text = truth.keys.get_indexer(column_of(truth.ratings, "key"))
     hard = _plain([parts[i][0].strip() for i in text], names)
     return _Said(truth.ratings, values[text], hard)
 
@@ -226,7 +227,8 @@ def _perseval(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
         {name: [row[i].strip() for row in rows[1:]] for name, i in place.items()}, dtype="str"
     )
     table = table.rename(columns={"label": "said"})
-    own = not table["text_id"].isin(truth.ratings["text_id"]).any()
+    known = set(truth.ratings["text_id"])
+    own = known.isdisjoint(table["text_id"])
     if own:  # the ids that the task's file has, not those of our reader
         truth.check_unique(file.source)
         table = table.rename(columns={"text_id": "key"})
@@ -278,8 +280,8 @@ def _distributions(
     what = f"{len(cells[first])} probabilities for the labels {', '.join(map(str, names))}"
     file.refuse(f"{what} (name the labels of the task in their order)", wrong)
     numbers = pd.DataFrame(cells).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    bad = ~np.isfinite(numbers).all(axis=1) | (numbers < 0).any(axis=1)
-    file.refuse("a probability is not a number from 0 on", bad.tolist())
+    fine = [bool(np.isfinite(p).all() and (p >= 0).all()) for p in numbers]
+    file.refuse("a probability is not a number from 0 on", [not is_fine for is_fine in fine])
     sums = numbers.sum(axis=1)
     off = np.abs(sums - 1) > SUM_TOLERANCE
     total = sums[off][0] if off.any() else 1.0

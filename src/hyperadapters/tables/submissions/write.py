@@ -106,8 +106,8 @@ def _edition_2023(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | 
 
 
 def _perseval(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
-    names_of = {"annotator": "user_id", "text_id": "text_id", "predicted": "label"}
-    chosen = rows[list(names_of)].rename(columns=names_of)
+    names_of = {"user_id": "annotator", "text_id": "text_id", "label": "predicted"}
+    chosen = pd.DataFrame({theirs: column_of(rows, ours) for theirs, ours in names_of.items()})
     return chosen.to_csv(index=False, lineterminator="\n")
 
 
