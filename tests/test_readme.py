@@ -52,7 +52,9 @@ def test_every_method_is_explained():
         assert f"`{method}`" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/adapters.md", "docs/hyperdecoders.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/adapters.md", "docs/hyperdecoders.md", "docs/metrics.md"]
+)
 def test_python_examples_compile_and_name_what_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
@@ -61,3 +63,16 @@ def test_python_examples_compile_and_name_what_exists(page):
         compile(block, page, "exec")
         for name in re.findall(r"\bha\.(\w+)", block):
             assert hasattr(ha, name)
+
+
+def test_the_page_of_metrics_names_them_all():
+    from hyperadapters.evaluation import BETTER
+    from hyperadapters.tables.submissions import FORMATS
+
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    missing = [name for name in (*BETTER, *FORMATS) if f"`{name}`" not in page]
+    assert not missing
+    for name, better in BETTER.items():
+        if better != "neither":
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+            assert {"higher": "↑", "lower": "↓"}[better] in row

@@ -28,13 +28,21 @@ if TYPE_CHECKING:
         Vector,
         mixture,
     )
-    from hyperadapters.data import read_annotations
+    from hyperadapters.data import read_annotations, read_attributes
     from hyperadapters.errors import HyperAdaptersError
-    from hyperadapters.evaluation import evaluate, paired_differences
+    from hyperadapters.evaluation import (
+        annotator_scores,
+        evaluate,
+        group_scores,
+        helped_and_hurt,
+        paired_differences,
+        reliability,
+    )
     from hyperadapters.evaluation.tasks import evaluate_tasks
     from hyperadapters.experiments import Run, compare, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
+    from hyperadapters.tables import read_submission, write_submission
     from hyperadapters.tasks import Task, read_mixture
     from hyperadapters.tuner import (
         Group,
@@ -61,6 +69,7 @@ __all__ = [
     "Vector",
     "__version__",
     "adapter_network",
+    "annotator_scores",
     "calibrate",
     "compare",
     "conditioned",
@@ -69,14 +78,20 @@ __all__ = [
     "export_lora",
     "fit",
     "fit_tasks",
+    "group_scores",
+    "helped_and_hurt",
     "load",
     "load_tasks",
     "lora_of",
     "mixture",
     "paired_differences",
     "read_annotations",
+    "read_attributes",
     "read_mixture",
+    "read_submission",
+    "reliability",
     "shared_texts",
+    "write_submission",
 ]
 
 _HOME = {
@@ -95,7 +110,11 @@ _HOME = {
     "calibrate": "tuner",
     "conditioned": "tuner",
     "shared_texts": "tuner",
+    "annotator_scores": "evaluation",
     "evaluate": "evaluation",
+    "group_scores": "evaluation",
+    "helped_and_hurt": "evaluation",
+    "reliability": "evaluation",
     "paired_differences": "evaluation",
     "evaluate_tasks": "evaluation.tasks",
     "fit_tasks": "experiments.tasks",
@@ -104,6 +123,9 @@ _HOME = {
     "Task": "tasks",
     "read_mixture": "tasks",
     "read_annotations": "data",
+    "read_attributes": "data",
+    "read_submission": "tables",
+    "write_submission": "tables",
     "Run": "experiments",
     "compare": "experiments",
     "fit": "experiments",

@@ -8,10 +8,18 @@ import typer
 from typer.testing import CliRunner
 
 from hyperadapters.cli.evaluate import evaluate
+from hyperadapters.cli.options import FORMAT_NAMES
 from hyperadapters.errors import DataError, RunError
 from hyperadapters.evaluation import evaluate as score
+from hyperadapters.evaluation import group_scores
 from hyperadapters.labels import LabelSpace
-from hyperadapters.tables import predictions_frame, read_scores, write_predictions
+from hyperadapters.tables import (
+    predictions_frame,
+    read_scores,
+    write_predictions,
+    write_submission,
+)
+from hyperadapters.tables.submissions import FORMATS
 
 
 @pytest.fixture
@@ -78,6 +86,18 @@ def test_scores_are_written(run, tmp_path):
     pd.testing.assert_frame_equal(read_scores(tmp_path / "s.json"), score(predictions()))
 
 
+def test_people_can_be_drawn_instead_of_texts(run, tmp_path):
+    write_predictions(predictions(), tmp_path / "p.parquet")
+    result = run(
+        tmp_path / "p.parquet", "--resample", "annotators", "--output", tmp_path / "s.json"
+    )
+    assert result.exit_code == 0
+    wanted = score(predictions(), resample="annotators")
+    pd.testing.assert_frame_equal(read_scores(tmp_path / "s.json"), wanted)
+    wrong = run(tmp_path / "p.parquet", "--resample", "rows").exception
+    assert "wanted texts or annotators" in str(wrong)
+
+
 def test_mistakes_go_to_the_command_line_as_they_are(run, tmp_path):
     write_predictions(predictions(), tmp_path / "p.parquet")
     (tmp_path / "s.json").write_text("mine")
@@ -99,3 +119,58 @@ def _modules_of(code):
     code += "; import sys; print(' '.join(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return found.stdout.split()
+
+
+def people(n=24):
+    """Attributes of `n` people, and predictions that are better for the odd ones."""
+    generator = np.random.default_rng(0)
+    texts, person = np.repeat(np.arange(20), n), np.tile(np.arange(n), 20)
+    label = generator.integers(2, size=len(person))
+    hit = generator.random(len(person)) < np.where(person % 2, 0.9, 0.6)
+    guess = np.where(hit, label, 1 - label)
+    values = 0.6 * np.eye(2)[guess] + 0.2
+    names = np.array([f"a{i:02}" for i in range(n)], dtype=object)
+    frame = predictions_frame(texts, names[person], values, LabelSpace((0, 1)), label=label)
+    gender = ["woman", "man"] * (n // 2)
+    gender[-1] = None
+    return frame, pd.DataFrame({"worker": names, "gender": gender, "age": range(n)})
+
+
+def test_groups_and_their_gaps_are_shown(run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes.to_csv(tmp_path / "people.csv", index=False)
+    arguments = ["--by", "gender", "--attributes", tmp_path / "people.csv", "--annotator", "worker"]
+    result = run(tmp_path / "p.parquet", *arguments)
+    assert result.exit_code == 0, result.exception
+    words = " ".join(result.stdout.split())
+    found = group_scores(frame, attributes.rename(columns={"worker": "annotator"}), "gender")
+    row = found.scores.set_index(["group", "metric"]).loc[("man", "accuracy")]
+    assert f"man {row['value']:.3f} {row['low']:.3f} to {row['high']:.3f} 11 220" in words
+    assert "accuracy" in words and "largest gap" in words and "woman man" in words
+    assert "gender: not shown, for they have fewer than 10 people: not given" in words
+    for wrong in (["--by", "gender"], ["--attributes", tmp_path / "people.csv"]):
+        assert "need each other" in str(run(tmp_path / "p.parquet", *wrong).exception)
+    wrong = run(tmp_path / "p.parquet", *arguments[:-2]).exception
+    assert isinstance(wrong, DataError) and "annotator" in str(wrong)
+
+
+def test_files_of_others_are_scored_beside_the_truth(run, tmp_path):
+    frame, _ = people(4)
+    write_submission(frame, tmp_path / "team.tsv", "lewidi-perspectivist")
+    ratings = frame[["text_id", "annotator", "label"]].rename(columns={"label": "irony"})
+    ratings.assign(text="text " + ratings["text_id"]).to_csv(tmp_path / "r.csv", index=False)
+    truth = ["--format", "lewidi-perspectivist", "--truth", tmp_path / "r.csv", "--label", "irony"]
+    result = run(tmp_path / "team.tsv", *truth)
+    assert result.exit_code == 0, result.exception
+    value = score(frame).set_index("metric").loc["error_rate", "value"]
+    assert f"error_rate lower {value:.3f}" in " ".join(result.stdout.split())
+    assert "team, seed 0, split test" in result.stdout
+    assert "name --truth" in str(run(tmp_path / "team.tsv", *truth[:2]).exception)
+    wrong = run(tmp_path / "team.tsv", "--format", "x", *truth[2:]).exception
+    assert "known: predictions, lewidi-soft" in str(wrong)
+    assert "--truth and --labels are for" in str(run(tmp_path / "team.tsv", *truth[2:]).exception)
+
+
+def test_format_names_in_the_help_are_all_of_them():
+    assert ", ".join(FORMATS) == FORMAT_NAMES

@@ -21,8 +21,8 @@ def build(rows: list[tuple], names: tuple = (0, 1), **place) -> pd.DataFrame:
     return predictions_frame(texts, people, values, LabelSpace.of(names), label=labels, **place)
 
 
-def coded(frame: pd.DataFrame) -> CodedRows:
-    return CodedRows.of(frame, label_space_of(frame))
+def coded(frame: pd.DataFrame, drawn: str = "texts") -> CodedRows:
+    return CodedRows.of(frame, label_space_of(frame), drawn)
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,26 @@
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, log_loss
 
 from hyperadapters.evaluation.annotators import (
-    _tenth_percentile,
     annotator_error_rate,
     annotator_macro_f1,
+    annotator_macro_f1_median,
+    annotator_macro_f1_min,
     annotator_macro_f1_p10,
+    annotator_macro_f1_worst_decile,
+    annotator_nll,
     coverage_annotators,
     coverage_rows,
+)
+
+OF_F1 = (
+    annotator_macro_f1,
+    annotator_macro_f1_median,
+    annotator_macro_f1_p10,
+    annotator_macro_f1_worst_decile,
+    annotator_macro_f1_min,
 )
 
 
@@ -43,6 +55,16 @@ def test_error_rate_counts_everybody_alike(three):
     assert metric.n == 3
 
 
+def test_middle_and_lowest_by_hand(three):
+    assert annotator_macro_f1_median(three).value == pytest.approx((16 / 21 + 1) / 2)
+    assert annotator_macro_f1_worst_decile(three).value == pytest.approx(16 / 21)
+    assert annotator_macro_f1_min(three).value == pytest.approx(16 / 21)
+    # x: true 00011 with .1, .1, .1, .1, .9 for 1; y: -ln .8; z: -ln .2
+    x = -(4 * np.log(0.9) + np.log(0.1)) / 5
+    assert annotator_nll(three).value == pytest.approx((x - np.log(0.8) - np.log(0.2)) / 3)
+    assert annotator_nll(three).n == 3
+
+
 def test_coverage(three):
     assert coverage_annotators(three).value == pytest.approx(2 / 3)
     assert coverage_annotators(three).n == 3
@@ -65,7 +87,8 @@ def test_an_annotator_missing_from_a_draw_does_not_count_in_it(table, code):
 
 def test_nobody_with_five_rows_is_nan(table, code):
     rows = code(table([("a", "x", 0, 0.1)]))
-    for metric in (annotator_macro_f1(rows), annotator_macro_f1_p10(rows)):
+    for function in OF_F1:
+        metric = function(rows)
         assert np.isnan(metric.value)
         assert metric.n == 0
     assert coverage_annotators(rows).value == 0
@@ -81,13 +104,32 @@ def test_agreement_with_scikit_learn_and_numpy(big, code):
     ]
     assert annotator_macro_f1(rows).value == pytest.approx(np.mean(f1))
     assert annotator_macro_f1_p10(rows).value == pytest.approx(np.percentile(f1, 10))
+    assert annotator_macro_f1_median(rows).value == pytest.approx(np.median(f1))
+    assert annotator_macro_f1_min(rows).value == pytest.approx(min(f1))
+    lowest = sorted(f1)[: len(f1) // 10]
+    assert annotator_macro_f1_worst_decile(rows).value == pytest.approx(np.mean(lowest))
+    losses = [
+        log_loss(g["label"].astype(int), g[["p_0", "p_1", "p_2"]], labels=[0, 1, 2])
+        for _, g in big.groupby("annotator")
+    ]
+    assert annotator_nll(rows).value == pytest.approx(np.mean(losses))
     wrong = big["label"].astype(int) != big["predicted"]
     expected = wrong.groupby(big["annotator"]).mean().mean()
     assert annotator_error_rate(rows).value == pytest.approx(expected)
 
 
-def test_tenth_percentile_is_that_of_numpy():
-    values = np.random.default_rng(0).random((20, 37))
-    values[values < 0.2] = np.nan
-    assert np.allclose(_tenth_percentile(values), np.nanpercentile(values, 10, axis=1))
-    assert np.isnan(_tenth_percentile(np.full((1, 3), np.nan))).all()
+def test_a_person_drawn_twice_counts_twice(big, code):
+    """Drawing annotators gives what the table gives in which their rows stand under new names."""
+    few = big[big["annotator"].isin(big["annotator"].unique()[:12])]
+    rows = code(few, drawn="annotators")
+    counts = np.random.default_rng(3).integers(0, 3, size=rows.n_annotators)
+    people = sorted(few["annotator"].unique())
+    copies = pd.concat(
+        few[few["annotator"] == name].assign(annotator=f"{name}-{i}")
+        for name, count in zip(people, counts, strict=True)
+        for i in range(count)
+    )
+    # Copies of a person rate the same text alike, which is what texts are drawn for.
+    for function in (*OF_F1, annotator_error_rate, annotator_nll):
+        drawn = function(rows).at(counts[None].astype(float))
+        assert drawn[0] == pytest.approx(function(code(copies)).value), function.__name__

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperadapters.errors import DataError
+from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation import BETTER, METRICS, evaluate
 from hyperadapters.labels import LabelSpace
 from hyperadapters.tables.scores import SCORES_COLUMNS
@@ -20,7 +20,11 @@ PROMISED = [
     "coverage_annotators", "coverage_rows",
 ]  # fmt: skip
 BEST = {"higher": 1.0, "lower": 0.0}
-HIGHEST = {"nll": 27.7, "soft_cross_entropy": 27.7, "brier": 2.0, "soft_manhattan": 2.0, "mae": 3.0}
+HIGHEST = {
+    "nll": 27.7, "annotator_nll": 27.7, "soft_cross_entropy": 27.7, "brier": 2.0,
+    "soft_manhattan": 2.0, "mae": 3.0, "soft_wasserstein": 3.0,
+}  # fmt: skip
+LOWEST = {"disagreement_pearson": -1.0, "disagreement_spearman": -1.0}
 
 
 def values_of(scores, name="all"):
@@ -42,11 +46,14 @@ def test_columns_and_promised_metrics(table):
     assert scores["slice"].unique().tolist() == ["all"]
 
 
-def test_mae_only_on_a_scale(table):
+def test_distances_only_on_a_scale(table):
     rows = [("a", "x", 0, (1, 0, 0)), ("b", "x", 2, (0, 1, 0))]
-    assert values_of(evaluate(table(rows, (0, 1, 2))))["mae"] == 0.5
+    values = values_of(evaluate(table(rows, (0, 1, 2))))
+    assert values["mae"] == values["soft_wasserstein"] == 0.5
+    assert values["absolute_distance"] == pytest.approx(0.5 / 3)
     nominal = LabelSpace((0, 1, 2), "nominal")
-    assert "mae" not in values_of(evaluate(table(rows, (0, 1, 2)), labels=nominal))
+    found = values_of(evaluate(table(rows, (0, 1, 2)), labels=nominal))
+    assert {"mae", "soft_wasserstein", "absolute_distance"}.isdisjoint(found.index)
 
 
 def test_every_metric_has_a_direction_and_says_so():
@@ -54,7 +61,8 @@ def test_every_metric_has_a_direction_and_says_so():
     words = {"higher": "higher is better", "lower": "lower is better", "neither": "neither end is"}
     for metric, better in METRICS.items():
         assert words[better] in metric.__doc__
-        assert "Range 0 to" in metric.__doc__
+        least = LOWEST.get(metric.__name__, 0)
+        assert f"Range {least:g} to" in metric.__doc__
 
 
 def test_methods_seeds_and_splits_are_scored_apart(table):
@@ -116,12 +124,42 @@ def test_intervals_hold_the_values_and_can_be_left_out(big):
     assert set(PROMISED) - set(inside["metric"]) == {"coverage_annotators", "coverage_rows"}
     assert (inside["low"] <= inside["value"]).all()
     assert (inside["value"] <= inside["high"]).all()
-    assert (inside["high"] - inside["low"] < 0.1).all()
+    several = inside[inside["metric"] != "annotator_macro_f1_min"]  # the lowest jumps
+    assert (several["high"] - several["low"] < 0.1).all()
     same(scores, evaluate(big))
     assert not scores["low"].equals(evaluate(big, seed=1)["low"])
     plain = evaluate(big, intervals=False)
     assert plain[["low", "high"]].isna().all().all()
     assert plain["value"].equals(scores["value"])
+
+
+def test_annotators_are_drawn_on_request(big):
+    texts = evaluate(big).set_index("metric")
+    people = evaluate(big, resample="annotators").set_index("metric")
+    same(texts[["value", "n"]], people[["value", "n"]])
+    without = set(people.index[people["low"].isna()])
+    assert without == {
+        "coverage_annotators", "coverage_rows", "error_rate", "absolute_distance",
+        "soft_manhattan", "soft_cross_entropy", "soft_jensen_shannon", "soft_wasserstein",
+        "majority_macro_f1", "hard_micro_f1", "disagreement_pearson", "disagreement_spearman",
+        "contested_auroc",
+    }  # fmt: skip
+    inside = people.dropna(subset="low")
+    assert (inside["low"] <= inside["value"]).all() and (inside["value"] <= inside["high"]).all()
+    assert people.loc["nll", "low"] != texts.loc["nll", "low"]
+
+
+def test_the_interval_over_annotators_is_that_of_a_mean_over_people(big):
+    scores = evaluate(big, resample="annotators").set_index("metric")
+    wrong = (big["label"].astype(int) != big["predicted"]).groupby(big["annotator"]).mean()
+    error = 1.96 * wrong.std(ddof=0) / np.sqrt(len(wrong))
+    row = scores.loc["annotator_error_rate"]
+    assert row["high"] - row["low"] == pytest.approx(2 * error, rel=0.2)
+
+
+def test_what_is_drawn_must_be_known(table):
+    with pytest.raises(ConfigError, match="cannot resample 'rows'; wanted texts or annotators"):
+        evaluate(table([("a", "x", 0, 0.1)]), resample="rows")
 
 
 def test_fifteen_thousand_rows_take_less_than_five_seconds(big):
@@ -138,9 +176,10 @@ def test_values_lie_in_their_ranges(specification, assemble, data):
         if row["n"] == 0:
             assert math.isnan(row["value"])
             continue
-        assert 0 <= row["value"] <= HIGHEST.get(row["metric"], 1.0) + 1e-9
+        lowest = LOWEST.get(row["metric"], 0)
+        assert lowest <= row["value"] <= HIGHEST.get(row["metric"], 1.0) + 1e-9
         if not math.isnan(row["low"]):
-            assert 0 <= row["low"] <= row["value"] <= row["high"]
+            assert lowest <= row["low"] <= row["value"] <= row["high"]
             assert row["high"] <= HIGHEST.get(row["metric"], 1.0) + 1e-9
 
 

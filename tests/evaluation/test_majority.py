@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from hyperadapters.evaluation.majority import (
+    hard_micro_f1,
     majority_macro_f1,
     majority_of,
     minority_accuracy,
@@ -49,6 +51,33 @@ def test_a_tie_of_probability_too_goes_to_the_first_label_in_any_order_of_rows(t
     rows = [("a", "x", 0, 0.3), ("a", "y", 0, 0.7), ("a", "z", 0, 0.1), ("a", "w", 0, 0.9)]
     assert majority_macro_f1(code(table(rows))).value == 1
     assert majority_macro_f1(code(table(rows[::-1]))).value == 1
+
+
+def test_hard_micro_f1_is_the_share_of_majorities_found(table, code):
+    rows = [
+        ("a", "x", 0, 0.1), ("a", "y", 0, 0.9), ("a", "z", 1, 0.1),  # true 0, predicted 0
+        ("b", "x", 1, 0.1),  # true 1, predicted 0
+        ("c", "x", 1, 0.9), ("c", "y", 0, 0.9),  # tied: left out
+    ]  # fmt: skip
+    metric = hard_micro_f1(code(table(rows)))
+    assert (metric.value, metric.n) == (0.5, 2)
+    tie = hard_micro_f1(code(table(rows[-2:])))
+    assert np.isnan(tie.value) and tie.n == 0
+
+
+def test_majorities_agree_with_scikit_learn(big, code):
+    truth, guess = [], []
+    for _, group in big.groupby("text_id"):
+        counts = group["label"].value_counts()
+        if (counts == counts.max()).sum() == 1:
+            votes = group["predicted"].value_counts().reindex(range(3), fill_value=0)
+            belief = [group[f"p_{label}"].sum() for label in range(3)]
+            best = [label for label in range(3) if votes[label] == votes.max()]
+            truth.append(int(counts.idxmax()))
+            guess.append(max(best, key=lambda label: belief[label]))
+    rows = code(big)
+    assert hard_micro_f1(rows).value == pytest.approx(f1_score(truth, guess, average="micro"))
+    assert majority_macro_f1(rows).value == pytest.approx(f1_score(truth, guess, average="macro"))
 
 
 def test_majority_of_counts():

@@ -1,8 +1,16 @@
 import math
 
+import numpy as np
 import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
 
-from hyperadapters.evaluation.soft import soft_cross_entropy, soft_manhattan
+from hyperadapters.evaluation.soft import (
+    soft_cross_entropy,
+    soft_jensen_shannon,
+    soft_manhattan,
+    soft_wasserstein,
+)
 
 
 @pytest.fixture
@@ -34,3 +42,30 @@ def test_soft_cross_entropy_is_clipped(table, code):
     metric = soft_cross_entropy(code(table([("a", "x", 1, 0.0)])))
     assert metric.value == pytest.approx(12 * math.log(10))
     assert metric.highest == pytest.approx(metric.value)
+
+
+def test_wasserstein_by_hand(table, code):
+    # Labels 1, 2, 4: from all on 1 to all on 4 is 3 steps, from 2 to 1 one.
+    rows = [("a", "x", 4, (1, 0, 0)), ("b", "x", 1, (0, 1, 0))]
+    metric = soft_wasserstein(code(table(rows, (1, 2, 4))))
+    assert metric.value == pytest.approx(2)
+    assert metric.highest == 3
+
+
+def test_agreement_with_scipy(big, code):
+    columns = ["p_0", "p_1", "p_2"]
+    work, divergence = [], []
+    for _, group in big.groupby("text_id"):
+        truth = [(group["label"] == label).mean() for label in range(3)]
+        guess = group[columns].mean()
+        work.append(wasserstein_distance(range(3), range(3), truth, guess))
+        divergence.append(jensenshannon(truth, guess, base=2) ** 2)
+    assert soft_wasserstein(code(big)).value == pytest.approx(np.mean(work))
+    assert soft_jensen_shannon(code(big)).value == pytest.approx(np.mean(divergence))
+
+
+def test_jensen_shannon_ends(table, code):
+    right = code(table([("a", "x", 1, 1.0), ("a", "y", 0, 0.0)]))
+    assert soft_jensen_shannon(right).value == 0
+    wrong = code(table([("a", "x", 1, 0.0), ("b", "y", 0, 1.0)]))
+    assert soft_jensen_shannon(wrong).value == pytest.approx(1)

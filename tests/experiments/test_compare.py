@@ -7,7 +7,7 @@ import pytest
 
 import hyperadapters as ha
 from hyperadapters.errors import ConfigError, RunError
-from hyperadapters.experiments import comparison
+from hyperadapters.experiments import comparison, comparison_page
 from hyperadapters.experiments import load as load_run
 from hyperadapters.tables import read_scores
 from hyperadapters.training import Progress
@@ -45,7 +45,14 @@ class Cells(Progress):
 def test_everything_is_there(finished):
     folder, found = finished
     names = {path.name for path in folder.iterdir()}
-    files = {"compare.json", "differences.json", "scores.json", "table.html", "table.md"}
+    files = {
+        "compare.json",
+        "differences.json",
+        "helped_and_hurt.json",
+        "scores.json",
+        "table.html",
+        "table.md",
+    }
     assert names == {*METHODS, *files}
     for method in METHODS:
         for seed in (0, 3):
@@ -66,7 +73,7 @@ def test_the_table_holds_means_spreads_and_the_best(finished):
     _, found = finished
     table = found.table
     test = found.scores.query("split == 'test' and slice == 'all'")
-    for metric in table.metrics:
+    for metric in (*table.metrics, *table.further):
         means = {}
         for method in METHODS:
             values = test.query("method == @method and metric == @metric")["value"]
@@ -76,6 +83,9 @@ def test_the_table_holds_means_spreads_and_the_best(finished):
             means[method] = values.mean()
         known = {m: v for m, v in means.items() if not np.isnan(v)}
         best = [m for m in METHODS if table.rows[m].cells[metric].is_best]
+        if ha.evaluation.BETTER[metric] == "neither":
+            assert not best
+            continue
         choose = max if ha.evaluation.BETTER[metric] == "higher" else min
         assert best == ([choose(known, key=known.get)] if known else [])
     assert table.rows["hyperlora"].parameters > table.rows["text-only"].parameters > 0
@@ -102,13 +112,23 @@ def test_helped_and_hurt_are_shares_of_people(finished):
             for s in (0, 3)
         ]
     )
-    predictions["hit"] = predictions["label"] == predictions["predicted"]
-    people = predictions.groupby(["annotator", "method"])["hit"].mean().unstack()
+    given = predictions["label"].astype(str)
+    predictions["nll"] = [
+        -np.log(row["p_" + y]) for y, (_, row) in zip(given, predictions.iterrows(), strict=True)
+    ]
+    people = predictions.groupby(["annotator", "method"])["nll"].mean().unstack()
     rows = predictions.query("method == 'hyperlora' and seed == 0").groupby("annotator").size()
     change = (people["hyperlora"] - people["text-only"])[rows >= comparison.LEAST_ROWS]
     assert 0 < len(change) < len(people)
-    assert helped == pytest.approx((change > 1e-12).mean())
-    assert hurt == pytest.approx((change < -1e-12).mean())
+    assert helped == pytest.approx((change < -1e-9).mean())
+    assert hurt == pytest.approx((change > 1e-9).mean())
+    for name in ("differences", "helped_and_hurt"):
+        assert "NaN" not in (finished[0] / f"{name}.json").read_text()
+    kept = json.loads((finished[0] / "helped_and_hurt.json").read_text())
+    assert {(r["method"], r["metric"]) for r in kept} == {
+        (m, metric) for m in ("hyperlora", "annotator-mode") for metric in ("nll", "accuracy")
+    }
+    assert kept[0]["better"] == helped and kept[0]["better_low"] <= helped
 
 
 def test_markdown_and_page(finished):
@@ -122,13 +142,14 @@ def test_markdown_and_page(finished):
     assert all(f"| {n} | {found.table.rows[n].cells['nll'].text} ≈ |" in text for n in near)
     assert "made by `hyperadapters compare x`" in text and "--method text-only --seed 3" in text
     assert "helped / hurt against text-only" in text
+    assert "Further metrics:" in text and "| method | annotator macro-F1, median ↑ |" in text
     page = (folder / "table.html").read_text(encoding="utf-8")
     mean, spread = best.split(" ± ")
     assert f"<b>{mean} <small>± {spread}</small></b>" in page and "a &amp; b" in page
     assert "http" not in page and "<script" not in page
     # It is made of what the files hold.
     record = json.loads((folder / "compare.json").read_text())
-    assert comparison.markdown(found.table, record) == text
+    assert comparison_page.markdown(found.table, record) == text
 
 
 def test_what_is_finished_is_kept_and_more_may_be_asked(
@@ -180,10 +201,10 @@ def test_without_a_test_split_dev_is_shown(finished):
     runs = [load_run(folder / method / "seed-0") for method in METHODS]
     predictions = pd.concat([run.predictions for run in runs]).query("split == 'dev'")
     scores = found.scores.query("split == 'dev' and seed == 0")
-    table, _ = comparison.tabulate(scores, predictions, [run.record for run in runs])
+    table, _, _ = comparison.tabulate(scores, predictions, [run.record for run in runs])
     assert table.split == "dev" and list(table.rows) == METHODS
     record = json.loads((folder / "compare.json").read_text())
-    assert "Split dev; mean" in comparison.markdown(table, record)
+    assert "Split dev; mean" in comparison_page.markdown(table, record)
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(

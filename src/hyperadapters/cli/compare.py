@@ -49,7 +49,7 @@ def compare(
             "--output",
             metavar="DIR",
             help="Folder to make: a run folder for every method and seed, scores.json, "
-            "differences.json, table.md, table.html.",
+            "differences.json, helped_and_hurt.json, table.md, table.html.",
             show_default=False,
         ),
     ],

@@ -1,4 +1,4 @@
-"""`hyperadapters data`: look at a table of ratings before anything is trained on it.
+"""`hyperadapters data`: look at a table of ratings, and exchange predictions with others.
 
 pandas is imported inside the functions, so that ``--help`` does not wait for it.
 """
@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hyperadapters.cli import submit
 from hyperadapters.cli.options import TEXT, AllowLeaks, Annotator, Files, Item, Label, Split, Text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at data before training on it; hand predictions to others.", no_args_is_help=True
+)
+app.command()(submit.submit)
 
 MAX_LABELS_SHOWN = 12
 
 
 @app.callback()
 def data() -> None:
-    """Look at data before training on it."""
+    """Look at data before training on it; hand predictions to others."""
 
 
 @app.command()

@@ -9,9 +9,25 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as Words
+
+from hyperadapters.cli.groups import show_groups
+from hyperadapters.cli.options import (
+    FORMAT_NAMES,
+    TEXT,
+    Annotator,
+    Item,
+    Label,
+    Split,
+    TaskLabels,
+    Text,
+)
+from hyperadapters.cli.submit import split_labels
+from hyperadapters.errors import ConfigError
 
 Record = Mapping[str, Any]
+
+OWN_FORMAT = "predictions"
 
 COLUMNS_SIDE_BY_SIDE = 3
 """Columns of values that fit beside the names of the metrics on a terminal of 80 characters."""
@@ -29,7 +45,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="PREDICTIONS",
-            help="Parquet, CSV or JSONL with text_id, annotator, label, predicted and p_<label>.",
+            help="Parquet, CSV or JSONL with text_id, annotator, label, predicted and p_<label>; "
+            "or a file of --format.",
             show_default=False,
         ),
     ],
@@ -42,22 +59,103 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    resample: Annotated[
+        str,
+        typer.Option(
+            "--resample",
+            metavar="texts|annotators",
+            help="What the 95 % intervals draw again: other texts, or other people.",
+        ),
+    ] = "texts",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="ATTRIBUTE",
+            help="Also show how well each group of people is predicted; may be given several "
+            "times. Needs --attributes.",
+            show_default=False,
+        ),
+    ] = None,
+    attributes: Annotated[
+        Path | None,
+        typer.Option(
+            "--attributes",
+            metavar="FILE",
+            help="Attributes of annotators: a table of people, or ratings with such columns.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=f"predictions, or the file is another's: {FORMAT_NAMES}. Needs --truth then.",
+        ),
+    ] = "predictions",
+    truth: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--truth",
+            metavar="FILE",
+            help="Ratings that a file of --format is compared with: CSV, TSV, JSONL, Parquet or "
+            "LeWiDi JSON; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    labels: TaskLabels = None,
+    text: Text = TEXT,
+    annotator: Annotator = "annotator",
+    label: Label = "label",
+    item: Item = "text_id",
+    split: Split = "split",
 ) -> None:
     """Score predictions of single annotators against the labels that they gave."""
     from hyperadapters.evaluation import evaluate as score
-    from hyperadapters.tables.predictions import read_predictions
     from hyperadapters.tables.scores import refuse_to_overwrite, write_scores
 
     if output is not None:  # before the work, not after it
         refuse_to_overwrite(output)
-    scores = score(read_predictions(predictions))
+    if bool(by) != bool(attributes):
+        raise ConfigError("--by ATTRIBUTE and --attributes FILE need each other")
+    columns = {"annotator": annotator, "label": label, "item": item, "split": split}
+    table = _read(predictions, format, truth or [], labels, {"text": text, **columns})
+    scores = score(table, resample=resample)
     if output is not None:
         write_scores(scores, output)
     show_scores(scores)
+    if by and attributes:
+        show_groups(table, attributes, by, annotator)
     if output is not None:
         Console().print(
             f"scores written to {output}", markup=False, highlight=False, soft_wrap=True
         )
+
+
+def _read(
+    path: Path,
+    format: str,
+    truth: Sequence[Path],
+    labels: str | None,
+    columns: Mapping[str, Any],
+) -> Any:
+    """PREDICTIONS, of their own file or of one of another format and the ratings it is about."""
+    from hyperadapters.data.readers import read_annotations
+    from hyperadapters.tables.predictions import read_predictions
+    from hyperadapters.tables.submissions import FORMATS, read_submission
+
+    if format == OWN_FORMAT:
+        if truth or labels:
+            raise ConfigError("--truth and --labels are for files of another --format")
+        return read_predictions(path)
+    if format not in FORMATS:
+        known = ", ".join([OWN_FORMAT, *FORMATS])
+        raise ConfigError(f"unknown format {format!r}; known: {known}")
+    if not truth:
+        raise ConfigError(f"--format {format} has no labels to compare with; name --truth FILE")
+    ratings = read_annotations(*truth, allow_leaks=True, min_labels=1, **columns)
+    return read_submission(path, format, ratings, labels=split_labels(labels))
 
 
 def show_scores(scores: Any) -> None:
@@ -98,7 +196,7 @@ def _blocks(places: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, .
 def _interval_table(scores: Sequence[Record], better: Mapping[str, str]) -> Table:
     first = scores[0]
     title = f"{first['method']}, seed {first['seed']}, split {first['split']}"
-    table = _table(Text(title))
+    table = _table(Words(title))
     for name in ("value", "95 % interval", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in scores:
@@ -118,7 +216,7 @@ def _side_by_side(
     table = _table()
     for place in places:
         header = "\n".join(_heading(PLACE[i], place[i]) for i in varying)
-        table.add_column(Text(header), justify="right", overflow="fold")
+        table.add_column(Words(header), justify="right", overflow="fold")
     values = {
         (row["metric"], *(row[name] for name in PLACE)): _number(row["value"]) for row in scores
     }
@@ -128,7 +226,7 @@ def _side_by_side(
     return table
 
 
-def _table(title: Text | None = None) -> Table:
+def _table(title: Words | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
     table.add_column("metric", no_wrap=True)
     table.add_column("better", no_wrap=True)

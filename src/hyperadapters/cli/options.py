@@ -61,6 +61,17 @@ AllowLeaks = Annotated[
     typer.Option("--allow-leaks", help="Go on although a text stands in more than one split."),
 ]
 
+FORMAT_NAMES: Final = "lewidi-soft, lewidi-perspectivist, lewidi-2023, perseval"
+TaskLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="LABEL,LABEL,...",
+        help="Every label of the task in the order of the file, where some of them do not occur.",
+        show_default=False,
+    ),
+]
+
 # Kept here as words, for `--help` must not wait for torch; a test compares them with the table.
 METHOD_NAMES: Final = (
     "hyperlora, hyperlora-paper, hyperlora+attributes, attributes-only, text-only, intercept, "

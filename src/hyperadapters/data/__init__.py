@@ -3,6 +3,7 @@
 from hyperadapters.data.describe import Description, SplitDescription, describe
 from hyperadapters.data.majority import with_majority_labels
 from hyperadapters.data.people import People
+from hyperadapters.data.people_files import read_attributes
 from hyperadapters.data.readers import read_annotations
 from hyperadapters.data.split import assign_splits
 
@@ -13,5 +14,6 @@ __all__ = [
     "assign_splits",
     "describe",
     "read_annotations",
+    "read_attributes",
     "with_majority_labels",
 ]

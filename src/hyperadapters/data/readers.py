@@ -118,7 +118,7 @@ def read_annotations(
     attributes = [read_annotator_attributes(p) for p in paths if is_attributes_file(p)]
     if not ratings:
         raise DataError(str(paths[0]), ["describes annotators; name files of ratings beside it"])
-    tables = [_read(path) for path in ratings]
+    tables = [read_table(path) for path in ratings]
     people, tables = _describing(tables, names)
     attributes += people
     optional = {"text_id"} if item == "text_id" else set()
@@ -151,7 +151,12 @@ def _distinct_paths(files: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return paths
 
 
-def _read(path: Path) -> RawTable:
+def read_table(path: Path) -> RawTable:
+    """Any file that ratings are read from, as it lies on disk.
+
+    Raises:
+        DataError: The file cannot be read, or its ending is not known.
+    """
     reader = READERS.get(path.suffix.lower())
     if reader is None and not path.is_dir():
         ending = f"the ending '{path.suffix}' is not known" if path.suffix else "it has no ending"

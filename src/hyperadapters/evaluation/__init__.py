@@ -4,7 +4,10 @@ Nothing here sees a model, so the predictions of any other system can be scored 
 """
 
 from hyperadapters.evaluation.counts import CodedRows, Metric
+from hyperadapters.evaluation.detail import annotator_scores, reliability
 from hyperadapters.evaluation.evaluate import BETTER, METRICS, evaluate
+from hyperadapters.evaluation.groups import GroupScores, group_scores
+from hyperadapters.evaluation.helped import helped_and_hurt
 from hyperadapters.evaluation.intervals import intervals
 from hyperadapters.evaluation.paired import paired_differences
 
@@ -12,8 +15,13 @@ __all__ = [
     "BETTER",
     "METRICS",
     "CodedRows",
+    "GroupScores",
     "Metric",
+    "annotator_scores",
     "evaluate",
+    "group_scores",
+    "helped_and_hurt",
     "intervals",
     "paired_differences",
+    "reliability",
 ]

@@ -1,19 +1,20 @@
 """Metrics of each annotator by themselves, and how many annotators they could be taken of."""
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
 
+from hyperadapters.evaluation import over_people
 from hyperadapters.evaluation.counts import (
     CodedRows,
     Metric,
     confusion_sums,
     macro_f1_of,
+    mean_metric,
     ratio,
     sums_of,
 )
+from hyperadapters.evaluation.probabilistic import MAX_LOSS, losses
 
 MIN_ROWS = 5
 """Rows that an annotator needs for a macro-F1 of their own, as in AART and the seed paper."""
@@ -30,7 +31,15 @@ def annotator_macro_f1(rows: CodedRows) -> Metric:
     Range 0 to 1, higher is better. `n`: annotators. Source: AART, Mokhberian et al. 2024, as
     computed in its code.
     """
-    return _over_scored_annotators("annotator_macro_f1", rows, _mean)
+    return _over_scored_annotators("annotator_macro_f1", rows, over_people.mean)
+
+
+def annotator_macro_f1_median(rows: CodedRows) -> Metric:
+    """Median over the annotators of `annotator_macro_f1` of their own macro-F1.
+
+    Range 0 to 1, higher is better. `n`: annotators. Source: NumPy, ``median(f1)``.
+    """
+    return _over_scored_annotators("annotator_macro_f1_median", rows, over_people.median)
 
 
 def annotator_macro_f1_p10(rows: CodedRows) -> Metric:
@@ -40,7 +49,28 @@ def annotator_macro_f1_p10(rows: CodedRows) -> Metric:
 
     Range 0 to 1, higher is better. `n`: annotators. Source: NumPy, ``percentile(f1, 10)``.
     """
-    return _over_scored_annotators("annotator_macro_f1_p10", rows, _tenth_percentile)
+    return _over_scored_annotators("annotator_macro_f1_p10", rows, over_people.tenth_percentile)
+
+
+def annotator_macro_f1_worst_decile(rows: CodedRows) -> Metric:
+    """Mean of the lowest tenth of the annotators' own macro-F1.
+
+    The tenth of the annotators of `annotator_macro_f1`, rounded down, but at least one of them.
+
+    Range 0 to 1, higher is better. `n`: annotators (all, not the tenth). Source: the tail mean
+    (conditional value at risk, Rockafellar & Uryasev 2000) at 10 %.
+    """
+    name = "annotator_macro_f1_worst_decile"
+    return _over_scored_annotators(name, rows, over_people.worst_decile)
+
+
+def annotator_macro_f1_min(rows: CodedRows) -> Metric:
+    """The lowest of the annotators' own macro-F1: one person, so that chance speaks loudly.
+
+    Range 0 to 1, higher is better. `n`: annotators. Source: worst-group performance, Sagawa et al.
+    2020, each of the annotators of `annotator_macro_f1` being a group.
+    """
+    return _over_scored_annotators("annotator_macro_f1_min", rows, over_people.least)
 
 
 def annotator_error_rate(rows: CodedRows) -> Metric:
@@ -48,18 +78,21 @@ def annotator_error_rate(rows: CodedRows) -> Metric:
 
     Every annotator counts, and counts alike; one label only or few rows do no harm to it.
 
-    Range 0 to 1, lower is better. `n`: annotators. Source: LeWiDi 2025, task B, error rate, there
-    averaged over texts.
+    Range 0 to 1, lower is better. `n`: annotators. Source: LeWiDi 2025, task B, whose mean over
+    texts is `error_rate`.
     """
-    n = rows.n_annotators
-    columns = np.concatenate([rows.annotator, n + rows.annotator])
-    amounts = np.concatenate([1 - rows.correct, np.ones(len(rows))])
-    sums = sums_of(np.tile(rows.text, 2), columns, amounts, (rows.n_texts, 2 * n))
+    return _over_all_annotators("annotator_error_rate", rows, 1 - rows.correct)
 
-    def finish(totals: np.ndarray) -> np.ndarray:
-        return _mean(ratio(totals[:, :n], totals[:, n:]))
 
-    return Metric("annotator_error_rate", sums, finish, n)
+def annotator_nll(rows: CodedRows) -> Metric:
+    """Mean over all annotators of their own `nll`.
+
+    Every annotator counts alike, however many their rows.
+
+    Range 0 to 27.6, lower is better. `n`: annotators. Source: scikit-learn, ``log_loss``, of each
+    annotator.
+    """
+    return _over_all_annotators("annotator_nll", rows, losses(rows), MAX_LOSS)
 
 
 def coverage_annotators(rows: CodedRows) -> Metric:
@@ -68,7 +101,7 @@ def coverage_annotators(rows: CodedRows) -> Metric:
     Range 0 to 1, neither end is better, no interval. `n`: annotators.
     """
     scored = int(scored_annotators(rows).sum())
-    return _constant("coverage_annotators", scored, rows.n_annotators, rows.n_texts)
+    return _constant("coverage_annotators", scored, rows.n_annotators, rows.n_units)
 
 
 def coverage_rows(rows: CodedRows) -> Metric:
@@ -77,7 +110,7 @@ def coverage_rows(rows: CodedRows) -> Metric:
     Range 0 to 1, neither end is better, no interval. `n`: rows.
     """
     covered = int(scored_annotators(rows)[rows.annotator].sum())
-    return _constant("coverage_rows", covered, len(rows), rows.n_texts)
+    return _constant("coverage_rows", covered, len(rows), rows.n_units)
 
 
 def scored_annotators(rows: CodedRows) -> Bool[np.ndarray, " annotators"]:
@@ -85,38 +118,69 @@ def scored_annotators(rows: CodedRows) -> Bool[np.ndarray, " annotators"]:
     return np.bincount(rows.annotator, minlength=rows.n_annotators) >= MIN_ROWS
 
 
-def _over_scored_annotators(
-    name: str, rows: CodedRows, summary: Callable[[np.ndarray], np.ndarray]
-) -> Metric:
-    """`summary` over the macro-F1 of the scored annotators, shape ``(draws, annotators)``."""
+def macro_f1_by_annotator(rows: CodedRows) -> Float[np.ndarray, " annotators"]:
+    """The macro-F1 of every annotator, also of those with few rows."""
+    shape = (1, rows.n_annotators, len(rows.labels))
+    whole = np.zeros(len(rows), dtype=np.int64)
+    sums = confusion_sums(whole, rows.annotator, rows.label, rows.predicted, shape)
+    return macro_f1_of(sums.toarray(), shape[2])[0]
+
+
+def mean_by_annotator(
+    rows: CodedRows, amount: Float[np.ndarray, " rows"]
+) -> Float[np.ndarray, " annotators"]:
+    """The mean of an amount over the rows of every annotator."""
+    n = np.bincount(rows.annotator, minlength=rows.n_annotators)
+    return np.bincount(rows.annotator, weights=amount, minlength=rows.n_annotators) / n
+
+
+def _over_scored_annotators(name: str, rows: CodedRows, summary: over_people.Summary) -> Metric:
+    """`summary` over the macro-F1 of the scored annotators."""
     scored = scored_annotators(rows)
+    n_scored = int(scored.sum())
+    if rows.drawn == "annotators":
+        f1 = macro_f1_by_annotator(rows)[scored]
+        # What is drawn are people with their scores; the totals are how often each was drawn.
+        people = np.flatnonzero(scored)
+        shape = (rows.n_annotators, n_scored)
+        return Metric(
+            name,
+            sums_of(people, np.arange(n_scored), np.ones(n_scored), shape),
+            lambda totals: summary(np.broadcast_to(f1, totals.shape), totals),
+            n_scored,
+        )
     group = np.cumsum(scored) - 1
     kept = scored[rows.annotator]
-    shape = (rows.n_texts, int(scored.sum()), len(rows.labels))
+    shape = (rows.n_texts, n_scored, len(rows.labels))
     cells = (rows.text, group[rows.annotator], rows.label, rows.predicted)
     sums = confusion_sums(*(cell[kept] for cell in cells), shape=shape)
-    return Metric(name, sums, lambda totals: summary(macro_f1_of(totals, shape[2])), shape[1])
+
+    def finish(totals: np.ndarray) -> np.ndarray:
+        f1 = macro_f1_of(totals, shape[2])
+        return summary(f1, np.isfinite(f1).astype(np.float64))
+
+    return Metric(name, sums, finish, n_scored)
 
 
-def _mean(values: Float[np.ndarray, "draws annotators"]) -> Float[np.ndarray, " draws"]:
-    """Mean over the annotators that a draw holds."""
-    return ratio(np.nansum(values, axis=1), np.isfinite(values).sum(axis=1))
+def _over_all_annotators(
+    name: str, rows: CodedRows, amount: Float[np.ndarray, " rows"], highest: float = 1.0
+) -> Metric:
+    """Mean over annotators of the mean of an amount over their rows."""
+    n = rows.n_annotators
+    if rows.drawn == "annotators":
+        return mean_metric(name, np.arange(n), mean_by_annotator(rows, amount), n, highest)
+    columns = np.concatenate([rows.annotator, n + rows.annotator])
+    amounts = np.concatenate([amount, np.ones(len(rows))])
+    sums = sums_of(np.tile(rows.text, 2), columns, amounts, (rows.n_texts, 2 * n))
+
+    def finish(totals: np.ndarray) -> np.ndarray:
+        means = ratio(totals[:, :n], totals[:, n:])
+        return over_people.mean(means, np.isfinite(means).astype(np.float64))
+
+    return Metric(name, sums, finish, n, highest=highest)
 
 
-def _tenth_percentile(
-    values: Float[np.ndarray, "draws annotators"],
-) -> Float[np.ndarray, " draws"]:
-    """`np.nanpercentile(values, 10, axis=1)`, without its loop over draws and its warning."""
-    ordered = np.sort(values, axis=1)  # NaN is put behind everything
-    last = np.maximum(np.isfinite(values).sum(axis=1) - 1, 0)
-    rank = 0.1 * last
-    below = np.floor(rank).astype(np.int64)
-    draws = np.arange(len(values))
-    low, high = ordered[draws, below], ordered[draws, np.minimum(below + 1, last)]
-    return low + (rank - below) * (high - low)
-
-
-def _constant(name: str, part: int, whole: int, n_texts: int) -> Metric:
+def _constant(name: str, part: int, whole: int, n_units: int) -> Metric:
     value = part / whole if whole else float("nan")
-    sums = sparse.csr_array((n_texts, 1), dtype=np.float64)
+    sums = sparse.csr_array((n_units, 1), dtype=np.float64)
     return Metric(name, sums, lambda totals: np.full(len(totals), value), whole, varies=False)

@@ -16,7 +16,7 @@ def accuracy(rows: CodedRows) -> Metric:
 
     Range 0 to 1, higher is better. `n`: rows. Source: scikit-learn, ``accuracy_score``.
     """
-    return mean_metric("accuracy", rows.text, rows.correct, rows.n_texts)
+    return mean_metric("accuracy", rows.unit, rows.correct, rows.n_units)
 
 
 def macro_f1(rows: CodedRows) -> Metric:
@@ -25,9 +25,9 @@ def macro_f1(rows: CodedRows) -> Metric:
     Range 0 to 1, higher is better. `n`: rows. Source: scikit-learn,
     ``f1_score(average="macro")``.
     """
-    shape = (rows.n_texts, 1, len(rows.labels))
+    shape = (rows.n_units, 1, len(rows.labels))
     pooled = np.zeros(len(rows), dtype=np.int64)
-    sums = confusion_sums(rows.text, pooled, rows.label, rows.predicted, shape)
+    sums = confusion_sums(rows.unit, pooled, rows.label, rows.predicted, shape)
     return Metric("macro_f1", sums, lambda totals: macro_f1_of(totals, shape[2])[:, 0], len(rows))
 
 
@@ -35,8 +35,8 @@ def mae(rows: CodedRows) -> Metric:
     """Mean absolute distance of the predicted from the true label, for integer labels on a scale.
 
     Range 0 to the span of the scale, lower is better. `n`: rows. Source: LeWiDi 2025, task B,
-    whose normalised distance is this divided by the span.
+    there averaged over texts and divided by the number of values, see `absolute_distance`.
     """
     names = np.asarray(rows.labels.names, dtype=np.float64)
     distance = np.abs(names[rows.label] - names[rows.predicted])
-    return mean_metric("mae", rows.text, distance, rows.n_texts, float(np.ptp(names)))
+    return mean_metric("mae", rows.unit, distance, rows.n_units, float(np.ptp(names)))

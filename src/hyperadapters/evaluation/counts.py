@@ -3,12 +3,12 @@
 Every metric here is a function of sums over texts: hits, labels, errors, distances. So a metric is
 kept as one line of sums per text and the function that ends the calculation. The whole sample is
 the sum of the lines; a bootstrap draw is the same sum with other weights, and two hundred draws
-are one matrix product.
+are one matrix product. Where people are drawn instead of texts, there is a line for each person.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from scipy import sparse
 
 from hyperadapters.labels import LabelSpace
 from hyperadapters.tables.prediction_faults import column
+
+Drawn = Literal["texts", "annotators"]
+"""What a bootstrap draws."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class CodedRows:
         labels: What can be predicted.
         n_texts: Number of different texts.
         n_annotators: Number of different annotators.
+        drawn: What a bootstrap is to draw: whole texts, or whole annotators.
     """
 
     text: Int[np.ndarray, " rows"]
@@ -42,9 +46,10 @@ class CodedRows:
     labels: LabelSpace
     n_texts: int
     n_annotators: int
+    drawn: Drawn = "texts"
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, labels: LabelSpace) -> "CodedRows":
+    def of(cls, frame: pd.DataFrame, labels: LabelSpace, drawn: Drawn = "texts") -> "CodedRows":
         """The rows of checked PREDICTIONS that have a label."""
         frame = frame.loc[frame["label"].notna()]
         # Sorted, so that a text meets the same draws wherever its rows stand in the table.
@@ -59,10 +64,21 @@ class CodedRows:
             labels=labels,
             n_texts=len(texts),
             n_annotators=len(annotators),
+            drawn=drawn,
         )
 
     def __len__(self) -> int:
         return len(self.text)
+
+    @property
+    def unit(self) -> Int[np.ndarray, " rows"]:
+        """Index of what is drawn with each row: its text or its annotator."""
+        return self.text if self.drawn == "texts" else self.annotator
+
+    @property
+    def n_units(self) -> int:
+        """Number of texts, or of annotators, that a draw chooses from."""
+        return self.n_texts if self.drawn == "texts" else self.n_annotators
 
     @property
     def correct(self) -> Float[np.ndarray, " rows"]:
@@ -90,13 +106,15 @@ class Metric:
 
     Attributes:
         name: Name in SCORES.
-        sums: One line of sums per text, shape ``(texts, sums)``.
+        sums: One line of sums per text (or annotator, see `CodedRows.drawn`), shape
+            ``(texts, sums)``.
         finish: Weighted totals, shape ``(draws, sums)``, to values, shape ``(draws,)``; NaN where
             the metric is undefined.
         n: Number of rows, annotators or texts that the value rests on.
-        varies: Whether the metric differs between samples of texts; coverage describes the sample
-            at hand and has no interval.
-        highest: Upper end of the range; the lower end of every metric is 0.
+        varies: Whether the metric differs between samples; coverage describes the sample at hand
+            and has no interval.
+        highest: Upper end of the range.
+        lowest: Lower end of the range, 0 for all but correlations.
     """
 
     name: str
@@ -105,6 +123,7 @@ class Metric:
     n: int
     varies: bool = True
     highest: float = 1.0
+    lowest: float = 0.0
 
     def at(self, weights: Float[np.ndarray, "draws texts"]) -> Float[np.ndarray, " draws"]:
         """The metric where each text counts as often as its weight says."""
@@ -112,7 +131,7 @@ class Metric:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of texts that a draw chooses from, and of sums for each."""
+        """Number of texts (or annotators) that a draw chooses from, and of sums for each."""
         return cast(tuple[int, int], self.sums.shape)
 
     @property
@@ -140,7 +159,15 @@ def mean_metric(
     n_texts: int,
     highest: float = 1.0,
 ) -> Metric:
-    """The mean of an amount over rows (or over texts, where each gives one amount)."""
+    """The mean of an amount over rows (or over texts, where each gives one amount).
+
+    Args:
+        name: Name in SCORES.
+        text: What is drawn with the amount, a text or an annotator.
+        amount: What is averaged.
+        n_texts: Number of different texts, or annotators.
+        highest: Upper end of the range.
+    """
     column = np.repeat([0, 1], len(text))
     amounts = np.concatenate([amount, np.ones(len(text))])
     sums = sums_of(np.tile(text, 2), column, amounts, (n_texts, 2))
@@ -149,6 +176,22 @@ def mean_metric(
         return ratio(totals[:, 0], totals[:, 1])
 
     return Metric(name, sums, finish, len(text), highest=highest)
+
+
+def text_metric(rows: CodedRows, metric: Metric) -> Metric:
+    """A metric of whole texts; without interval where annotators are drawn.
+
+    What a text's people say together is another question once some of them are gone or doubled.
+    """
+    return metric if rows.drawn == "texts" else replace(metric, varies=False)
+
+
+def mean_over_texts(
+    name: str, rows: CodedRows, amount: Float[np.ndarray, " texts"], highest: float = 1.0
+) -> Metric:
+    """The mean over texts of an amount that each of them has; see `text_metric`."""
+    texts = np.arange(rows.n_texts)
+    return text_metric(rows, mean_metric(name, texts, amount, rows.n_texts, highest))
 
 
 def confusion_sums(

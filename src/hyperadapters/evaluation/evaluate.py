@@ -1,24 +1,43 @@
 """PREDICTIONS to SCORES: every metric, for every method, seed, split and slice."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import pandas as pd
 
-from hyperadapters.errors import DataError
+from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation.annotators import (
     annotator_error_rate,
     annotator_macro_f1,
+    annotator_macro_f1_median,
+    annotator_macro_f1_min,
     annotator_macro_f1_p10,
+    annotator_macro_f1_worst_decile,
+    annotator_nll,
     coverage_annotators,
     coverage_rows,
 )
 from hyperadapters.evaluation.classification import accuracy, macro_f1, mae
-from hyperadapters.evaluation.counts import CodedRows, Metric
+from hyperadapters.evaluation.counts import CodedRows, Drawn, Metric
+from hyperadapters.evaluation.disagreement import (
+    contested_auroc,
+    disagreement_pearson,
+    disagreement_spearman,
+)
 from hyperadapters.evaluation.intervals import intervals as intervals_of
-from hyperadapters.evaluation.majority import majority_macro_f1, minority_accuracy
+from hyperadapters.evaluation.lewidi import absolute_distance, error_rate
+from hyperadapters.evaluation.majority import (
+    hard_micro_f1,
+    majority_macro_f1,
+    minority_accuracy,
+)
 from hyperadapters.evaluation.probabilistic import brier, ece, nll
-from hyperadapters.evaluation.soft import soft_cross_entropy, soft_manhattan
+from hyperadapters.evaluation.soft import (
+    soft_cross_entropy,
+    soft_jensen_shannon,
+    soft_manhattan,
+    soft_wasserstein,
+)
 from hyperadapters.labels import LabelSpace
 from hyperadapters.tables.prediction_faults import SOURCES, column
 from hyperadapters.tables.predictions import check_predictions, label_space_of
@@ -30,20 +49,35 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
     accuracy: "higher",
     macro_f1: "higher",
     annotator_macro_f1: "higher",
+    annotator_macro_f1_median: "higher",
     annotator_macro_f1_p10: "higher",
+    annotator_macro_f1_worst_decile: "higher",
+    annotator_macro_f1_min: "higher",
     annotator_error_rate: "lower",
+    annotator_nll: "lower",
+    error_rate: "lower",
     nll: "lower",
     brier: "lower",
     ece: "lower",
     soft_manhattan: "lower",
     soft_cross_entropy: "lower",
+    soft_jensen_shannon: "lower",
+    soft_wasserstein: "lower",
     minority_accuracy: "higher",
     majority_macro_f1: "higher",
+    hard_micro_f1: "higher",
+    disagreement_pearson: "higher",
+    disagreement_spearman: "higher",
+    contested_auroc: "higher",
     mae: "lower",
+    absolute_distance: "lower",
     coverage_annotators: "neither",
     coverage_rows: "neither",
 }
-"""Every metric in the order of SCORES, and which direction is better. `mae` needs a scale."""
+"""Every metric in the order of SCORES, and which direction is better."""
+
+OF_SCALES = (mae, absolute_distance, soft_wasserstein)
+"""Metrics that only labels on a scale have."""
 
 BETTER: dict[str, Better] = {metric.__name__: better for metric, better in METRICS.items()}
 """Which direction is better, by the name of the metric in SCORES."""
@@ -55,6 +89,7 @@ def evaluate(
     intervals: bool = True,
     seed: int = 0,
     labels: LabelSpace | None = None,
+    resample: str = "texts",
 ) -> pd.DataFrame:
     """Score predictions against the labels that each person gave.
 
@@ -65,10 +100,13 @@ def evaluate(
 
     Args:
         predictions: PREDICTIONS of any number of methods, seeds and splits.
-        intervals: Whether to bootstrap 95 % intervals over texts (200 draws); else they are NaN.
+        intervals: Whether to bootstrap 95 % intervals (200 draws); else they are NaN.
         seed: Seed of the bootstrap.
         labels: The labels and whether they are a scale; by default as the p_ columns say, three
             or more integers being a scale.
+        resample: What the bootstrap draws: whole ``"texts"`` (how sure are the values for other
+            texts and these people), or whole ``"annotators"`` (for other people and these texts;
+            metrics of what the people of a text say together have no such interval).
 
     Returns:
         SCORES, sorted by method, seed and split.
@@ -76,7 +114,11 @@ def evaluate(
     Raises:
         DataError: The table is at fault, no row has a label, or `labels` are not those of its p_
             columns.
+        ConfigError: `resample` is neither of the two.
     """
+    if resample not in get_args(Drawn):
+        wanted = " or ".join(get_args(Drawn))
+        raise ConfigError(f"cannot resample {resample!r}; wanted {wanted}")
     table = check_predictions(predictions, source="predictions")
     if not column(table, "label").notna().to_numpy(bool).any():
         raise DataError("predictions", ["no row has a label, so there is nothing to score"])
@@ -86,7 +128,7 @@ def evaluate(
     for key, group in table.groupby(places, sort=True):
         place = dict(zip(places, cast(tuple[Any, ...], key), strict=True))
         for name, rows in _slices(group):
-            scores = _scores(CodedRows.of(rows, labels), intervals, seed)
+            scores = _scores(CodedRows.of(rows, labels, cast(Drawn, resample)), intervals, seed)
             records += [{**place, "slice": name, **score} for score in scores]
     return pd.DataFrame(records, columns=list(SCORES_COLUMNS))
 
@@ -113,7 +155,7 @@ def _slices(group: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _scores(rows: CodedRows, with_intervals: bool, seed: int) -> list[dict[str, Any]]:
     ordinal = rows.labels.kind == "ordinal"
-    metrics = [metric(rows) for metric in METRICS if ordinal or metric is not mae]
+    metrics = [metric(rows) for metric in METRICS if ordinal or metric not in OF_SCALES]
     nothing = [(float("nan"), float("nan"))] * len(metrics)
     ends = intervals_of(metrics, seed=seed) if with_intervals else nothing
     return [

@@ -1,7 +1,8 @@
 """Uncertainty from the choice of texts: a bootstrap that draws whole texts with their ratings.
 
 Ratings of one text are alike, so rows are not drawn by themselves (a cluster bootstrap: Davison
-and Hinkley 1997, section 3.8). Who is scored stays as in the sample.
+and Hinkley 1997, section 3.8). Who is scored stays as in the sample. Metrics whose rows are drawn
+by annotators (`CodedRows.drawn`) speak of other people instead, and the texts stay.
 
 Resampling is biased for some metrics: a draw holds fewer different texts, so people lose their rare
 labels, and macro-F1 over the labels present rises (popquorn, annotator-mode: value .305, draws .35
@@ -73,6 +74,6 @@ def _interval(metric: Metric, found: list[np.ndarray]) -> Interval:
     value = metric.value
     # Never beyond the range, nor (by rounding) beyond the value itself.
     return (
-        min(value, max(0.0, float(value + low - middle))),
+        min(value, max(metric.lowest, float(value + low - middle))),
         max(value, min(metric.highest, float(value + high - middle))),
     )

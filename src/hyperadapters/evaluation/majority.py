@@ -9,6 +9,7 @@ from hyperadapters.evaluation.counts import (
     confusion_sums,
     macro_f1_of,
     mean_metric,
+    text_metric,
 )
 
 
@@ -23,8 +24,8 @@ def minority_accuracy(rows: CodedRows) -> Metric:
     """
     majority, tied = majority_of(rows.votes(rows.label))
     minority = ~tied[rows.text] & (rows.label != majority[rows.text])
-    text, correct = rows.text[minority], rows.correct[minority]
-    return mean_metric("minority_accuracy", text, correct, rows.n_texts)
+    unit, correct = rows.unit[minority], rows.correct[minority]
+    return mean_metric("minority_accuracy", unit, correct, rows.n_units)
 
 
 def majority_macro_f1(rows: CodedRows) -> Metric:
@@ -38,7 +39,7 @@ def majority_macro_f1(rows: CodedRows) -> Metric:
     Range 0 to 1, higher is better. `n`: texts.
     """
     truth, tied = majority_of(rows.votes(rows.label))
-    guess = _predicted_majority(rows)
+    guess = predicted_majority(rows)
     texts = np.flatnonzero(~tied)
     shape = (rows.n_texts, 1, len(rows.labels))
     pooled = np.zeros(len(texts), dtype=np.int64)
@@ -47,7 +48,22 @@ def majority_macro_f1(rows: CodedRows) -> Metric:
     def finish(totals: np.ndarray) -> np.ndarray:
         return macro_f1_of(totals, shape[2])[:, 0]
 
-    return Metric("majority_macro_f1", sums, finish, len(texts))
+    return text_metric(rows, Metric("majority_macro_f1", sums, finish, len(texts)))
+
+
+def hard_micro_f1(rows: CodedRows) -> Metric:
+    """Share of texts whose predicted majority is the true majority.
+
+    Majorities and ties as in `majority_macro_f1`. With one label for each text, micro-F1 is this
+    share. LeWiDi gave texts without a majority a label at random; here they are left out.
+
+    Range 0 to 1, higher is better. `n`: texts. Source: LeWiDi 2023 (SemEval-2023 task 11),
+    scikit-learn, ``f1_score(average="micro")``.
+    """
+    truth, tied = majority_of(rows.votes(rows.label))
+    texts = np.flatnonzero(~tied)
+    hit = (predicted_majority(rows) == truth)[texts].astype(np.float64)
+    return text_metric(rows, mean_metric("hard_micro_f1", texts, hit, rows.n_texts))
 
 
 def majority_of(
@@ -58,7 +74,8 @@ def majority_of(
     return votes.argmax(axis=1), (votes == most).sum(axis=1) > 1
 
 
-def _predicted_majority(rows: CodedRows) -> Int[np.ndarray, " texts"]:
+def predicted_majority(rows: CodedRows) -> Int[np.ndarray, " texts"]:
+    """The label predicted most often for each text; of equals that of the higher probability."""
     votes = rows.votes(rows.predicted)
     # Rounded: the order in which rows are summed must not decide between equal labels.
     belief = np.round(rows.summed_probabilities(), 9)

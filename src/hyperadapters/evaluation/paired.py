@@ -3,9 +3,9 @@
 Two methods that answer the same rows are compared draw by draw of one bootstrap, so that what
 makes rows hard for both cancels out. Ratings of a text are alike, and so are those of a person (for
 clustering in two ways see Cameron, Gelbach & Miller 2011): rows are drawn by whole texts and, for
-metrics that do not look at texts, by whole annotators as well, and the interval reaches as far as
-either of the two. Of several seeds the mean is compared: intervals speak of texts and people, the
-spread over seeds stands beside them.
+metrics of rows and of single people, by whole annotators as well, and the interval reaches as far
+as either of the two. Of several seeds the mean is compared: intervals speak of texts and people,
+the spread over seeds stands beside them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,21 +16,35 @@ import numpy as np
 import pandas as pd
 
 from hyperadapters.errors import ConfigError, DataError
-from hyperadapters.evaluation.annotators import annotator_macro_f1
+from hyperadapters.evaluation.annotators import (
+    annotator_error_rate,
+    annotator_macro_f1,
+    annotator_macro_f1_p10,
+    annotator_nll,
+)
 from hyperadapters.evaluation.classification import accuracy, macro_f1, mae
 from hyperadapters.evaluation.counts import CodedRows, Metric
-from hyperadapters.evaluation.evaluate import METRICS
+from hyperadapters.evaluation.disagreement import contested_auroc, disagreement_pearson
+from hyperadapters.evaluation.evaluate import METRICS, OF_SCALES
 from hyperadapters.evaluation.intervals import CONFIDENCE, DRAWS, MAX_CELLS, bootstrap_weights
+from hyperadapters.evaluation.lewidi import absolute_distance, error_rate
 from hyperadapters.evaluation.majority import minority_accuracy
 from hyperadapters.evaluation.probabilistic import brier, ece, nll
-from hyperadapters.evaluation.soft import soft_cross_entropy, soft_manhattan
+from hyperadapters.evaluation.soft import soft_cross_entropy, soft_manhattan, soft_wasserstein
 from hyperadapters.tables.frames import columns_of
 from hyperadapters.tables.predictions import check_predictions, label_space_of
 
-OF_ROWS = (accuracy, macro_f1, nll, brier, ece, mae)
-"""Metrics of pooled rows, in which annotators can be drawn as well as texts."""
+OF_PEOPLE = (
+    *(accuracy, macro_f1, nll, brier, ece, mae, minority_accuracy),
+    *(annotator_macro_f1, annotator_macro_f1_p10, annotator_error_rate, annotator_nll),
+)
+"""Metrics of rows and of people, in which annotators can be drawn as well as texts."""
 
-COMPARED = (*OF_ROWS, annotator_macro_f1, minority_accuracy, soft_manhattan, soft_cross_entropy)
+COMPARED = (
+    *OF_PEOPLE,
+    *(soft_manhattan, soft_cross_entropy, soft_wasserstein, error_rate, absolute_distance),
+    *(disagreement_pearson, contested_auroc),
+)
 """Metrics that methods are compared by."""
 
 COLUMNS = ["method", "baseline", "split", "metric", "difference", "low", "high", "n_seeds"]
@@ -84,7 +98,9 @@ def paired_differences(
 
 
 def _chosen(names: Sequence[str] | None, is_ordinal: bool) -> list[Callable[[CodedRows], Metric]]:
-    known = {metric.__name__: metric for metric in COMPARED if is_ordinal or metric is not mae}
+    known = {
+        metric.__name__: metric for metric in COMPARED if is_ordinal or metric not in OF_SCALES
+    }
     if names is None:
         return [metric for metric in METRICS if metric in known.values()]
     if wrong := [name for name in names if name not in known]:
@@ -126,9 +142,10 @@ def _draws(
     by_text = [[metric(rows) for metric in metrics] for rows in seeds]
     values = {m.name: [float(metric.value) for metric in of] for m, of in _columns(by_text)}
     drawn = {name: [sample] for name, sample in _sampled(by_text, seed, draws).items()}
-    pooled = [metric for metric in metrics if metric in OF_ROWS]
-    if pooled:
-        by_person = [[metric(_by_person(rows)) for metric in pooled] for rows in seeds]
+    of_people = [metric for metric in metrics if metric in OF_PEOPLE]
+    if of_people:
+        people = [replace(rows, drawn="annotators") for rows in seeds]
+        by_person = [[metric(rows) for metric in of_people] for rows in people]
         for name, sample in _sampled(by_person, seed + 1, draws).items():
             drawn[name].append(sample)
     return {name: (float(np.mean(values[name])), drawn[name]) for name in drawn}
@@ -136,11 +153,6 @@ def _draws(
 
 def _columns(table: Sequence[Sequence[Metric]]) -> list[tuple[Metric, list[Metric]]]:
     return [(of[0], list(of)) for of in zip(*table, strict=True)]
-
-
-def _by_person(rows: CodedRows) -> CodedRows:
-    """The same rows, drawn by annotators."""
-    return replace(rows, text=rows.annotator, n_texts=rows.n_annotators)
 
 
 def _sampled(table: Sequence[Sequence[Metric]], seed: int, draws: int) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from hyperadapters.evaluation.counts import CodedRows, Metric, mean_metric, sums_of
 
@@ -22,9 +23,7 @@ def nll(rows: CodedRows) -> Metric:
 
     Range 0 to 27.6, lower is better. `n`: rows. Source: scikit-learn, ``log_loss``.
     """
-    true = rows.probabilities[np.arange(len(rows)), rows.label]
-    loss = -np.log(np.clip(true, MIN_PROBABILITY, 1))
-    return mean_metric("nll", rows.text, loss, rows.n_texts, MAX_LOSS)
+    return mean_metric("nll", rows.unit, losses(rows), rows.n_units, MAX_LOSS)
 
 
 def brier(rows: CodedRows) -> Metric:
@@ -35,7 +34,7 @@ def brier(rows: CodedRows) -> Metric:
     """
     truth = np.eye(len(rows.labels))[rows.label]
     error = ((rows.probabilities - truth) ** 2).sum(axis=1)
-    return mean_metric("brier", rows.text, error, rows.n_texts, 2.0)
+    return mean_metric("brier", rows.unit, error, rows.n_units, 2.0)
 
 
 def ece(rows: CodedRows) -> Metric:
@@ -48,14 +47,27 @@ def ece(rows: CodedRows) -> Metric:
     Range 0 to 1, lower is better. `n`: rows. Source: Guo et al. 2017, equation 3.
     """
     confidence = rows.probabilities.max(axis=1)
-    edges = np.linspace(0, 1, N_BINS + 1)
-    # Rounding may leave a top probability just above 1, beyond the last edge.
-    bins = np.minimum(np.searchsorted(edges[1:], confidence, side="left"), N_BINS - 1)
+    bins = bins_of(confidence)
     columns = np.concatenate([bins, np.full(len(rows), N_BINS)])
     amounts = np.concatenate([rows.correct - confidence, np.ones(len(rows))])
-    sums = sums_of(np.tile(rows.text, 2), columns, amounts, (rows.n_texts, N_BINS + 1))
+    sums = sums_of(np.tile(rows.unit, 2), columns, amounts, (rows.n_units, N_BINS + 1))
 
     def finish(totals: np.ndarray) -> np.ndarray:
         return np.abs(totals[:, :N_BINS]).sum(axis=1) / totals[:, N_BINS]
 
     return Metric("ece", sums, finish, len(rows))
+
+
+def losses(rows: CodedRows) -> Float[np.ndarray, " rows"]:
+    """Negative natural logarithm of the probability of each row's true label, clipped at 1e-12."""
+    true = rows.probabilities[np.arange(len(rows)), rows.label]
+    return -np.log(np.clip(true, MIN_PROBABILITY, 1))
+
+
+def bins_of(
+    confidence: Float[np.ndarray, " rows"], n_bins: int = N_BINS
+) -> Int[np.ndarray, " rows"]:
+    """Which of some bins of equal width, open below and closed above, holds each confidence."""
+    edges = np.linspace(0, 1, n_bins + 1)
+    # Rounding may leave a top probability just above 1, beyond the last edge.
+    return np.minimum(np.searchsorted(edges[1:], confidence, side="left"), n_bins - 1)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from hyperadapters.evaluation.counts import CodedRows, Metric, mean_metric
+from hyperadapters.evaluation.counts import CodedRows, Metric, mean_over_texts
 from hyperadapters.evaluation.probabilistic import MAX_LOSS, MIN_PROBABILITY
 
 
@@ -15,9 +15,42 @@ def soft_manhattan(rows: CodedRows) -> Metric:
 
     Range 0 to 2 (not halved), lower is better. `n`: texts. Source: LeWiDi 2025, task A.
     """
-    truth, guess = _distributions(rows)
-    distance = np.abs(guess - truth).sum(axis=1)
-    return mean_metric("soft_manhattan", np.arange(rows.n_texts), distance, rows.n_texts, 2.0)
+    truth, guess = distributions(rows)
+    return mean_over_texts("soft_manhattan", rows, np.abs(guess - truth).sum(axis=1), 2.0)
+
+
+def soft_wasserstein(rows: CodedRows) -> Metric:
+    """Mean over texts of the least work that turns `p` into `t`: probability times distance.
+
+    `t` and `p` as in `soft_manhattan`, for integer labels on a scale. The distance of two labels is
+    that of their values; it is not divided by the length of the scale.
+
+    Range 0 to the span of the scale, lower is better. `n`: texts. Source: LeWiDi 2025, task A, for
+    CSC and Paraphrase, there with POT's ``emd2``; SciPy's ``wasserstein_distance`` is the same.
+    """
+    truth, guess = distributions(rows)
+    names = np.asarray(rows.labels.names, dtype=np.float64)
+    order = np.argsort(names)
+    # In one dimension: what must cross each gap is the difference of the cumulated shares.
+    crossing = np.abs(np.cumsum((guess - truth)[:, order], axis=1)[:, :-1])
+    work = crossing @ np.diff(names[order])
+    return mean_over_texts("soft_wasserstein", rows, work, float(np.ptp(names)))
+
+
+def soft_jensen_shannon(rows: CodedRows) -> Metric:
+    """Mean over texts of the Jensen-Shannon divergence of `p` and `t`, logarithm to base 2.
+
+    `t` and `p` as in `soft_manhattan`. The divergence, not its square root, the distance.
+
+    Range 0 to 1, lower is better. `n`: texts. Source: Lin 1991; for soft labels Uma et al. 2021.
+    SciPy's ``jensenshannon(base=2)`` is the square root.
+    """
+    truth, guess = distributions(rows)
+    middle = (truth + guess) / 2
+    divergence = entropy(middle) - (entropy(truth) + entropy(guess)) / 2
+    # Equal distributions may differ by rounding.
+    bits = np.clip(divergence / np.log(2), 0, 1)
+    return mean_over_texts("soft_jensen_shannon", rows, bits)
 
 
 def soft_cross_entropy(rows: CodedRows) -> Metric:
@@ -28,16 +61,21 @@ def soft_cross_entropy(rows: CodedRows) -> Metric:
 
     Range 0 to 27.6, lower is better. `n`: texts. Source: LeWiDi 2023 (SemEval-2023 task 11).
     """
-    truth, guess = _distributions(rows)
+    truth, guess = distributions(rows)
     loss = -(truth * np.log(np.clip(guess, MIN_PROBABILITY, 1))).sum(axis=1)
-    texts = np.arange(rows.n_texts)
-    return mean_metric("soft_cross_entropy", texts, loss, rows.n_texts, MAX_LOSS)
+    return mean_over_texts("soft_cross_entropy", rows, loss, MAX_LOSS)
 
 
-def _distributions(
+def distributions(
     rows: CodedRows,
 ) -> tuple[Float[np.ndarray, "texts labels"], Float[np.ndarray, "texts labels"]]:
     """Shares of the given labels, and means of the predicted probabilities."""
     votes = rows.votes(rows.label)
     people = votes.sum(axis=1, keepdims=True)
     return votes / people, rows.summed_probabilities() / people
+
+
+def entropy(shares: Float[np.ndarray, "texts labels"]) -> Float[np.ndarray, " texts"]:
+    """``-sum(p * log(p))`` of every row, natural logarithm; a share of 0 adds nothing."""
+    logarithms = np.log(np.where(shares > 0, shares, 1.0))
+    return -(shares * logarithms).sum(axis=1) + 0.0  # no -0.0

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.errors import ConfigError, RunError
-from hyperadapters.experiments.comparison import Table, html, markdown, tabulate
+from hyperadapters.experiments.comparison import Table, tabulate
+from hyperadapters.experiments.comparison_page import html, markdown
 from hyperadapters.experiments.fit import Plan, fit_plan, is_finished
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
 from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
@@ -33,6 +34,8 @@ class MethodComparison:
         scores: SCORES of all cells.
         differences: Paired differences from each metric's best method, see `paired_differences`.
         table: Mean and spread over seeds of every method, and what is best.
+        people: Whom each method helps and hurts against `text-only` and `intercept`, see
+            `helped_and_hurt`.
         failed: Cell → why there is no score of it.
     """
 
@@ -40,6 +43,7 @@ class MethodComparison:
     scores: pd.DataFrame
     differences: pd.DataFrame
     table: Table
+    people: pd.DataFrame
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,8 +73,8 @@ def compare(
         methods: Names of methods.
         seeds: Seeds.
         output: The folder, which must not exist yet: run folders ``<method>/seed-<n>``,
-            `scores.json` (SCORES of all), `differences.json`, `table.md`, `table.html`,
-            `compare.json`.
+            `scores.json` (SCORES of all), `differences.json`, `helped_and_hurt.json`, `table.md`,
+            `table.html`, `compare.json`.
         backbone: See `fit`.
         jobs: Processes that run cells at the same time; they share the processor's cores.
         resume: Go on with a comparison that was stopped.
@@ -192,8 +196,10 @@ def _collected(
     scores = pd.concat([run.scores for run in runs], ignore_index=True)
     write_scores(scores, folder.scores, overwrite=True)
     predictions = pd.concat([run.predictions for run in runs], ignore_index=True)
-    table, differences = tabulate(scores, predictions, [run.record for run in runs])
-    write_json(folder.differences, differences.to_dict("records"))
+    table, differences, people = tabulate(scores, predictions, [run.record for run in runs])
+    for path, frame in ((folder.differences, differences), (folder.people, people)):
+        # JSON has no NaN.
+        write_json(path, frame.astype(object).where(frame.notna(), None).to_dict("records"))
     shown = read_json(folder.record)
     folder.table.write_text(markdown(table, shown), encoding="utf-8")
     folder.page.write_text(html(table, shown), encoding="utf-8")
@@ -201,4 +207,4 @@ def _collected(
         raise RunError(
             f"{len(failed)} of {len(plans)} cells failed, the others are in {folder.table}: {why}"
         )
-    return MethodComparison(folder, scores, differences, table, failed)
+    return MethodComparison(folder, scores, differences, table, people, failed)

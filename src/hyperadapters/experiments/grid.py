@@ -46,6 +46,11 @@ class CompareFolder:
         """Paired differences between methods."""
         return self.path / "differences.json"
 
+    @property
+    def people(self) -> Path:
+        """Whom each method helps and hurts."""
+        return self.path / "helped_and_hurt.json"
+
     def cell(self, name: str, seed: int) -> Path:
         """The run folder of a cell."""
         return self.path / cell_name(name, seed)

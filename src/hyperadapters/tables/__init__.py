@@ -10,6 +10,7 @@ from hyperadapters.tables.predictions import (
     write_predictions,
 )
 from hyperadapters.tables.scores import check_scores, read_scores, write_scores
+from hyperadapters.tables.submissions import read_submission, write_submission
 from hyperadapters.tables.texts import find_leaks, normalise_text
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "predictions_frame",
     "read_predictions",
     "read_scores",
+    "read_submission",
     "write_predictions",
     "write_scores",
+    "write_submission",
 ]

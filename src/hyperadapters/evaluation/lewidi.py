@@ -1,0 +1,40 @@
+"""Metrics of single people as the shared task LeWiDi 2025 averages them (its task B).
+
+First over the people of a text, then over texts: every text counts alike, however many people
+labelled it. A mean over rows or over annotators differs wherever their numbers do.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from hyperadapters.evaluation.counts import CodedRows, Metric, mean_over_texts
+
+
+def error_rate(rows: CodedRows) -> Metric:
+    """Mean over texts of the share of its people who are predicted wrongly.
+
+    Range 0 to 1, lower is better. `n`: texts. Source: LeWiDi 2025, task B, error rate of MP.
+    """
+    return mean_over_texts("error_rate", rows, _means(rows, 1 - rows.correct))
+
+
+def absolute_distance(rows: CodedRows) -> Metric:
+    """Mean over texts and their people of ``|predicted - true|``, in scale lengths.
+
+    The length of the scale is the number of integers from the lowest to the highest label: 6 for
+    CSC (1 to 6) and 11 for Paraphrase (-5 to 5). This is what the organisers' code divides by, and
+    what reproduces their published baseline; their formula names the range, one less.
+
+    Range 0 to below 1, lower is better. `n`: texts. Source: LeWiDi 2025, task B, average normalised
+    absolute distance (ANAD).
+    """
+    names = np.asarray(rows.labels.names, dtype=np.float64)
+    span = float(np.ptp(names))
+    distance = np.abs(names[rows.label] - names[rows.predicted]) / (span + 1)
+    return mean_over_texts("absolute_distance", rows, _means(rows, distance), span / (span + 1))
+
+
+def _means(rows: CodedRows, amount: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " texts"]:
+    """The mean of an amount over the rows of every text."""
+    total = np.bincount(rows.text, weights=amount, minlength=rows.n_texts)
+    return total / np.bincount(rows.text, minlength=rows.n_texts)

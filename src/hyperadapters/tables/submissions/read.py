@@ -1,0 +1,311 @@
+"""A file of predictions as others make them, beside the ratings it is about → PREDICTIONS."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from hyperadapters.errors import DataError, Fault
+from hyperadapters.labels import LabelSpace
+from hyperadapters.tables.frames import column_of, rows_of
+from hyperadapters.tables.predictions import check_predictions, predictions_frame
+from hyperadapters.tables.submissions.formats import as_labels, check_format, official_ids
+
+SUM_TOLERANCE = 0.02
+"""How far probabilities may be from 1 in a file in which they were rounded."""
+
+_HINT = "Name only the ratings of the split that was predicted, in the order of the task's file."
+_PERSEVAL = {
+    "annotator": ("user_id", "user"),
+    "text_id": ("text_id", "instance_id"),
+    "label": ("label", "predictions"),
+}
+
+
+def read_submission(
+    path: Path,
+    format: str,
+    truth: pd.DataFrame,
+    *,
+    labels: Sequence[str | int] | None = None,
+    method: str | None = None,
+) -> pd.DataFrame:
+    """PREDICTIONS of a file and of the ratings that its predictions are about.
+
+    A file with one distribution for a text says the same of everyone who rated it. One with labels
+    is as sure of them as can be (probability 1), so that metrics of probabilities mean nothing;
+    distributions over the people of a text (`soft_manhattan` and others) are those of its labels.
+
+    Args:
+        path: The file.
+        format: Name of the format, see `FORMATS`.
+        truth: ANNOTATIONS: who labelled which text, and how. Ratings of splits of which the file
+            holds nothing are left out.
+        labels: The labels of the task in the order of the file; by default those of the ratings in
+            ascending order.
+        method: Name of the method; by default that of the file without its ending.
+
+    Returns:
+        One row for every rating that was predicted; seed 0, source ``known``.
+
+    Raises:
+        DataError: The file cannot be read or does not fit the ratings.
+        ConfigError: Unknown format, or labels that do not fit.
+    """
+    check_format(format)
+    path = Path(path)
+    given = sorted(set(column_of(truth, "label").dropna()))
+    names = as_labels(labels or given, given)
+    said = _READERS[format](_File.of(path), _Truth.of(truth), names)
+    every = {*names, *said.labels, *given}
+    integers = all(isinstance(name, int) for name in every)
+    space = LabelSpace.of(sorted(every) if integers else sorted(map(str, every)))
+    frame = predictions_frame(
+        column_of(said.ratings, "text_id"),
+        column_of(said.ratings, "annotator"),
+        _widened(said, names, space),
+        space,
+        label=column_of(said.ratings, "label").tolist(),
+        split=column_of(said.ratings, "split"),
+        method=method or path.stem,
+    )
+    if len(said.labels):
+        frame["predicted"] = space.decode(space.encode(pd.Series(said.labels)))
+    return check_predictions(frame, source=str(path))
+
+
+@dataclass(frozen=True)
+class _File:
+    """The lines of a file that hold something.
+
+    Attributes:
+        source: Its name in errors.
+        lines: The lines.
+        numbers: Their numbers, from 1.
+    """
+
+    source: str
+    lines: list[str]
+    numbers: list[int]
+
+    @classmethod
+    def of(cls, path: Path) -> "_File":
+        source = str(path)
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise DataError(source, ["there is no such file"]) from None
+        except UnicodeDecodeError:
+            raise DataError(source, ["is not UTF-8 text; save it as UTF-8"]) from None
+        except OSError as error:
+            raise DataError(source, [f"cannot be read: {error.strerror or error}"]) from None
+        kept = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        if not kept:
+            raise DataError(source, ["the file is empty"])
+        return cls(source, [line.rstrip("\r") for _, line in kept], [n for n, _ in kept])
+
+    def refuse(self, what: str, wrong: Sequence[bool]) -> None:
+        """Raise `DataError` that names the lines that are wrong, if any is."""
+        bad = tuple(n for n, is_wrong in zip(self.numbers, wrong, strict=True) if is_wrong)
+        if bad:
+            raise DataError(self.source, [Fault(what, bad, "line")], _HINT)
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """Ratings with a label, in the order of the table.
+
+    Attributes:
+        ratings: Columns `text_id, annotator, label, split`, and `key`: the task's own text id.
+        keys: The task's ids of texts, each once, in the order of the table.
+    """
+
+    ratings: pd.DataFrame
+    keys: pd.Index
+
+    @classmethod
+    def of(cls, truth: pd.DataFrame) -> "_Truth":
+        ratings = truth.loc[column_of(truth, "label").notna()].reset_index(drop=True)
+        split = column_of(ratings, "split") if "split" in ratings else None
+        ratings = ratings.assign(
+            key=official_ids(column_of(ratings, "text_id"), split),
+            split="test" if split is None else split,
+        )
+        return cls(ratings, pd.Index(ratings["key"].drop_duplicates()))
+
+    def check_unique(self, source: str) -> None:
+        """Refuse a truth in which one id of the task stands for several texts."""
+        texts = self.ratings.drop_duplicates(["key", "text_id"])
+        keys = column_of(texts, "key")
+        twice = keys[keys.duplicated()].tolist()
+        if twice:
+            what = f"id {twice[0]!r} stands for several texts of the ratings"
+            raise DataError(source, [what], _HINT)
+
+    def of_texts(self, source: str, ids: Sequence[str]) -> pd.DataFrame:
+        """Ratings of the splits in which these texts lie; all of them must be among the ids."""
+        mine = column_of(self.ratings, "key").isin(ids)
+        splits = column_of(self.ratings, "split")[mine].tolist()
+        ratings = rows_of(self.ratings, column_of(self.ratings, "split").isin(splits))
+        left = ratings.loc[~ratings["key"].isin(ids), "key"].drop_duplicates().tolist()
+        if left:
+            what = f"{len(left)} texts of the ratings are not predicted, such as {left[0]!r}"
+            raise DataError(source, [what], _HINT)
+        return ratings.reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a file says of every rating.
+
+    Attributes:
+        ratings: The ratings that are predicted.
+        probabilities: Of each label, where the file has them.
+        labels: The label of each rating, where the file has labels.
+    """
+
+    ratings: pd.DataFrame
+    probabilities: Float[np.ndarray, "rows labels"] | None = None
+    labels: Sequence[str | int] = ()
+
+
+def _soft(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+    ids, cells = _id_and_list(file, truth)
+    values = _distributions(file, cells, names)
+    ratings = truth.of_texts(file.source, ids)
+    return _Said(ratings, values[pd.Index(ids).get_indexer(column_of(ratings, "key"))])
+
+
+def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+    ids, cells = _id_and_list(file, truth)
+    ratings = truth.of_texts(file.source, ids)
+    people = column_of(ratings, "key").value_counts().to_dict()
+    wanted = [people[name] for name in ids]
+    lengths = zip(cells, wanted, strict=True)
+    wrong = [len(labels) != n for labels, n in lengths]
+    first = wrong.index(True) if any(wrong) else 0
+    what = f"{len(cells[first])} labels for a text of {wanted[first]} annotators"
+    file.refuse(what, wrong)
+    # The n-th label of a text is that of its n-th rating.
+    place = ratings.groupby("key").cumcount()
+    by_id = dict(zip(ids, cells, strict=True))
+    said = [by_id[key][n] for key, n in zip(ratings["key"], place, strict=True)]
+    return _Said(ratings, labels=_plain(said, names))
+
+
+def _edition_2023(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+    parts = [line.split("\t") for line in file.lines]
+    file.refuse("is not `label <tab> probability <tab> probability`", [len(p) != 3 for p in parts])
+    if len(parts) != len(truth.keys):
+        what = f"{len(parts)} lines for {len(truth.keys)} texts of the ratings"
+        raise DataError(file.source, [what], _HINT)
+    truth.check_unique(file.source)
+    values = _distributions(file, [p[1:] for p in parts], names)
+    text = truth.keys.get_indexer(column_of(truth.ratings, "key"))
+    hard = _plain([parts[i][0].strip() for i in text], names)
+    return _Said(truth.ratings, values[text], hard)
+
+
+def _perseval(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+    rows = [next(csv.reader([line])) for line in file.lines]
+    header = [name.strip() for name in rows[0]]
+    file.refuse("does not have as many fields as the header", [len(r) != len(header) for r in rows])
+    place = {}
+    for ours, theirs in _PERSEVAL.items():
+        found = [header.index(name) for name in theirs if name in header]
+        if not found:
+            what = f"column {theirs[0]!r} is missing; there are {', '.join(header)}"
+            raise DataError(file.source, [what])
+        place[ours] = found[0]
+    table = pd.DataFrame(
+        {name: [row[i].strip() for row in rows[1:]] for name, i in place.items()}, dtype="str"
+    )
+    table = table.rename(columns={"label": "said"})
+    known = set(truth.ratings["text_id"])
+    own = known.isdisjoint(table["text_id"])
+    if own:  # the ids that the task's file has, not those of our reader
+        truth.check_unique(file.source)
+        table = table.rename(columns={"text_id": "key"})
+    merged = truth.ratings.merge(table, on=["key" if own else "text_id", "annotator"])
+    missing = len(table.drop_duplicates()) - len(merged.drop_duplicates())
+    if missing or merged.empty:
+        what = f"{missing} of {len(table)} predictions have no rating"
+        hint = "Text ids and annotators must be those of the ratings."
+        raise DataError(file.source, [what], hint)
+    return _Said(merged, labels=_plain(merged["said"].tolist(), names))
+
+
+_READERS: dict[str, Callable[[_File, _Truth, Sequence[str | int]], _Said]] = {
+    "lewidi-soft": _soft,
+    "lewidi-perspectivist": _perspectivist,
+    "lewidi-2023": _edition_2023,
+    "perseval": _perseval,
+}
+
+
+def _id_and_list(file: _File, truth: _Truth) -> tuple[list[str], list[list[Any]]]:
+    """The id and the list in every line of a file of LeWiDi 2025."""
+    parts = [line.split("\t", 1) for line in file.lines]
+    lists = [_list(part[1]) if len(part) == 2 else None for part in parts]
+    file.refuse("is not `id <tab> [numbers]`", [cells is None for cells in lists])
+    ids = [part[0].strip() for part in parts]
+    file.refuse("an id occurs before", pd.Series(ids).duplicated().tolist())
+    truth.check_unique(file.source)
+    file.refuse("the ratings have no text of this id", [name not in truth.keys for name in ids])
+    return ids, [cells for cells in lists if cells is not None]
+
+
+def _list(text: str) -> list[Any] | None:
+    """A flat list as Python or JSON writes it; None where it is none."""
+    try:
+        cells = json.loads(text.replace("'", '"'))
+    except ValueError:
+        return None
+    flat = isinstance(cells, list) and all(isinstance(c, int | float | str) for c in cells)
+    return cells if flat else None
+
+
+def _distributions(
+    file: _File, cells: Sequence[Sequence[Any]], names: Sequence[str | int]
+) -> Float[np.ndarray, "lines labels"]:
+    """Probabilities in the order of `names`, divided by their sum."""
+    wrong = [len(p) != len(names) for p in cells]
+    first = wrong.index(True) if any(wrong) else 0
+    what = f"{len(cells[first])} probabilities for the labels {', '.join(map(str, names))}"
+    file.refuse(f"{what} (name the labels of the task in their order)", wrong)
+    numbers = pd.DataFrame(cells).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    fine = [bool(np.isfinite(p).all() and (p >= 0).all()) for p in numbers]
+    file.refuse("a probability is not a number from 0 on", [not is_fine for is_fine in fine])
+    sums = numbers.sum(axis=1)
+    off = np.abs(sums - 1) > SUM_TOLERANCE
+    total = sums[off][0] if off.any() else 1.0
+    file.refuse(f"the probabilities sum to {total:.4g} instead of 1", off.tolist())
+    return numbers / sums[:, None]
+
+
+def _plain(said: Sequence[Any], names: Sequence[str | int]) -> list[str | int]:
+    """Labels as integers if those of the ratings are and all of these can be, else as text."""
+    texts = [str(label) for label in said]
+    plain = [text.removesuffix(".0") for text in texts]
+    whole = all(text.removeprefix("-").isdecimal() for text in plain)
+    if whole and all(isinstance(name, int) for name in names):
+        return [int(text) for text in plain]
+    return list(texts)
+
+
+def _widened(
+    said: _Said, names: Sequence[str | int], space: LabelSpace
+) -> Float[np.ndarray, "rows labels"]:
+    """Probabilities of every label of the space: as the file says, or 1 for the label it gives."""
+    place = {str(name): i for i, name in enumerate(space.names)}
+    if said.probabilities is None:
+        return np.eye(len(space))[[place[str(name)] for name in said.labels]]
+    values = np.zeros((len(said.ratings), len(space)))
+    values[:, [place[str(name)] for name in names]] = said.probabilities
+    return values
