@@ -25,7 +25,7 @@ def show_groups(predictions: "pd.DataFrame", path: Path, by: list[str], annotato
     """
     from rich.console import Console
 
-    from hyperadapters.data.people import read_attributes
+    from hyperadapters.data import read_attributes
     from hyperadapters.evaluation import group_scores
     from hyperadapters.evaluation.groups import LEAST_PEOPLE
 
