@@ -16,6 +16,7 @@ from hyperadapters.cli.options import (
     Backbone,
     Files,
     Item,
+    JoinLabels,
     Label,
     Split,
     Text,
@@ -68,6 +69,7 @@ def compare(
     item: Item = "text_id",
     split: Split = "split",
     allow_leaks: AllowLeaks = False,
+    join_labels: JoinLabels = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -93,13 +95,14 @@ def compare(
     for name in names:
         find_method(name).settings.changed(changes)
     columns = {"text": text, "annotator": annotator, "label": label, "item": item, "split": split}
-    ratings = read_annotations(*files, **columns, allow_leaks=allow_leaks)  # pyright: ignore
+    doing = {"allow_leaks": allow_leaks, "join_labels": join_labels}
+    ratings = read_annotations(*files, **columns, **doing)  # pyright: ignore
 
     def redo(method: str, seed: int) -> str:
         chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
         kept = _options(("--backbone", "--config", "--set", *(f"--{c}" for c in columns)))
-        leaks = ["--allow-leaks"] if allow_leaks else []
-        return shlex.join(["hyperadapters", "train", *chosen, *kept, *leaks, "--output", "RUN"])
+        flags = [f"--{name.replace('_', '-')}" for name, is_set in doing.items() if is_set]
+        return shlex.join(["hyperadapters", "train", *chosen, *kept, *flags, "--output", "RUN"])
 
     arguments = [part for part in sys.argv[1:] if part != "--resume"]
     try:

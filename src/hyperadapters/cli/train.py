@@ -13,6 +13,7 @@ from hyperadapters.cli.options import (
     Backbone,
     Files,
     Item,
+    JoinLabels,
     Label,
     Split,
     Text,
@@ -51,6 +52,7 @@ def train(
     item: Item = "text_id",
     split: Split = "split",
     allow_leaks: AllowLeaks = False,
+    join_labels: JoinLabels = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
     ] = False,
@@ -87,6 +89,7 @@ def train(
         item=item,
         split=split,
         allow_leaks=allow_leaks,
+        join_labels=join_labels,
     )
     try:
         with shown_progress() as progress:

@@ -78,7 +78,9 @@ class Settings(SettingsTable):
         "memory", "where the output of frozen layers is kept: memory, disk (between runs), no"
     )
     cache_gigabytes: float = setting(10.0, "how much the folder on disk may hold")
-    max_length: int = setting(128, "longer texts are cut at so many tokens")
+    max_length: int = setting(
+        128, "longer texts are cut at so many tokens; of a pair, always the longer text of the two"
+    )
     precision: str = setting(
         "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
     )
