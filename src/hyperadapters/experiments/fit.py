@@ -75,12 +75,15 @@ class Plan:
         chosen = find_method(method)
         ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
         train = ratings[ratings["split"] == "train"]
+        settings, labels = chosen.settings.changed(changes), LabelSpace.of(ratings["label"])
+        if chosen.kind == "network":
+            _check_fits(settings, labels)
         return cls(
             method=chosen,
-            settings=chosen.settings.changed(changes),
+            settings=settings,
             backbone=backbone,
             seed=seed,
-            labels=LabelSpace.of(ratings["label"]),
+            labels=labels,
             vocabulary=Vocabulary.of(train["annotator"]),
             ratings=ratings,
         )
@@ -138,7 +141,7 @@ def fit(
 
     Raises:
         DataError: The ratings cannot be used; names all faults.
-        ConfigError: Unknown method, backbone or setting.
+        ConfigError: Unknown method, backbone or setting, or one that the labels are not made for.
         RunError: The output exists, or cannot be resumed.
     """
     plan = Plan.of(ratings, method, backbone, seed, settings, allow_leaks=allow_leaks)
@@ -214,7 +217,24 @@ def _changed(before: RunRecord, now: RunRecord) -> list[str]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [name for name in now if before.get(name) != now[name]]
+    # A setting that came later did not change anything before it was there: it had its default.
+    before = {**Settings().to_dict(), **before}
+    return [name for name in now if before[name] != now[name]]
+
+
+def _check_fits(settings: Settings, labels: LabelSpace) -> None:
+    """Whether the labels are what the settings are for.
+
+    Raises:
+        ConfigError: They have no order, and the settings want one.
+    """
+    wanting = {"decision": ("median",)}
+    for name, values in wanting.items():
+        if getattr(settings, name) in values and labels.kind != "ordinal":
+            raise ConfigError(
+                f"{name} {getattr(settings, name)} is for labels on a scale (three or more whole "
+                f"numbers), and these are {', '.join(map(str, labels.names))}"
+            )
 
 
 def _count(plan: Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:

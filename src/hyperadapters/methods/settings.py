@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hyperadapters.labels import DECISIONS
 from hyperadapters.methods.settings_table import SettingsTable, setting
 
 
@@ -19,6 +20,7 @@ class Settings(SettingsTable):
         "schedule": ("cosine", "linear", "constant"),
         "precision": ("float32", "bfloat16"),
         "keep_states": ("memory", "disk", "no"),
+        "decision": DECISIONS,
     }
     AT_LEAST_ONE: ClassVar[frozenset[str]] = frozenset(
         {"r", "condition_width", "site_width", "hidden_width", "epochs", "batch_size", "patience"}
@@ -83,5 +85,10 @@ class Settings(SettingsTable):
     )
     precision: str = setting(
         "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
+    )
+    decision: str = setting(
+        "mode",
+        "which label is predicted: mode (the most probable), or median (the least expected "
+        "distance; for labels on a scale; counting methods stay with the mode)",
     )
     eval_batch_size: int = setting(256, "rows a batch when predicting")
