@@ -7,8 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from hyperadapters.backbones import start_at_shares
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data import assign_splits, with_majority_labels
@@ -228,7 +230,7 @@ def _check_fits(settings: Settings, labels: LabelSpace) -> None:
     Raises:
         ConfigError: They have no order, and the settings want one.
     """
-    wanting = {"decision": ("median",)}
+    wanting = {"decision": ("median",), "head": ("cumulative", "cumulative-scale")}
     for name, values in wanting.items():
         if getattr(settings, name) in values and labels.kind != "ordinal":
             raise ConfigError(
@@ -265,6 +267,7 @@ def _train(
     )
     train = classifier.examples(plan.learned_from("train"))
     dev = classifier.examples(plan.learned_from("dev"))
+    start_at_shares(classifier.model, np.bincount(train.labels, minlength=len(plan.labels)))
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()

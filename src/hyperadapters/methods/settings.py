@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hyperadapters.backbones.cumulative import HEADS
 from hyperadapters.labels import DECISIONS
 from hyperadapters.methods.settings_table import SettingsTable, setting
 
@@ -21,6 +22,7 @@ class Settings(SettingsTable):
         "precision": ("float32", "bfloat16"),
         "keep_states": ("memory", "disk", "no"),
         "decision": DECISIONS,
+        "head": HEADS,
     }
     AT_LEAST_ONE: ClassVar[frozenset[str]] = frozenset(
         {"r", "condition_width", "site_width", "hidden_width", "epochs", "batch_size", "patience"}
@@ -85,6 +87,11 @@ class Settings(SettingsTable):
     )
     precision: str = setting(
         "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
+    )
+    head: str = setting(
+        "softmax",
+        "softmax (a logit for each label), or for labels on a scale cumulative (a score and "
+        "ordered thresholds) or cumulative-scale (a slope beside the score)",
     )
     decision: str = setting(
         "mode",
