@@ -116,7 +116,7 @@ def test_every_method_has_heads_for_scales(method, head, scale, tiny_bert, quick
         ],
     }
     assert widths == {1 if head == "cumulative" else 2}
-    if head == "cumulative" and method != "annotator-embedding":
+    if head == "cumulative":
         # One score orders all rows alike, whoever is asked: the same is likelier for every label.
         above = (1 - p.cumsum(axis=1))[:, :-1]
         above = above[np.argsort(above[:, 0])]
