@@ -73,3 +73,55 @@ def test_labels_survive_encoding_and_json(labels, data):
     decoded = space.decode(space.encode(pd.Series(drawn, dtype=object)))
     assert decoded.tolist() == drawn
     assert space.is_integer == isinstance(labels[0], int)
+
+
+ON_A_SCALE = LabelSpace((-2, -1, 0, 3, 9))
+
+
+@pytest.mark.parametrize(
+    ("shares", "mode", "median"),
+    [
+        ([0.4, 0.1, 0.1, 0.2, 0.2], -2, -1),
+        ([0.0, 0.0, 0.0, 0.0, 1.0], 9, 9),
+        ([0.0, 0.3, 0.0, 0.3, 0.4], 9, 3),
+        # Equally good: the lower one.
+        ([0.5, 0.0, 0.0, 0.0, 0.5], -2, -2),
+        ([0.1, 0.4, 0.0, 0.4, 0.1], -1, -1),
+        ([0.2, 0.1, 0.2, 0.25, 0.25], 3, 0),
+    ],
+)
+def test_the_label_that_is_answered(shares, mode, median):
+    space = LabelSpace(ON_A_SCALE.names, "ordinal")
+    p = np.array([shares])
+    assert space.decode(space.decide(p)).tolist() == [mode]
+    assert space.decode(space.decide(p, "median")).tolist() == [median]
+
+
+def test_sums_that_are_half_but_for_rounding_are_half():
+    space = LabelSpace(tuple(range(10)), "ordinal")
+    p = np.full((1, 10), 0.1)
+    for order in (p, p[:, ::-1], p + np.linspace(-1e-17, 1e-17, 10)):
+        assert space.decide(order, "median").tolist() == [4]
+
+
+def test_labels_without_an_order_have_no_median():
+    with pytest.raises(ConfigError, match=r"decision median needs labels on a scale .* got a, b"):
+        LabelSpace(("a", "b")).decide(np.array([[0.5, 0.5]]), "median")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(-50, 50), min_size=3, max_size=8, unique=True),
+    st.lists(st.lists(st.integers(0, 9), min_size=8, max_size=8), min_size=1, max_size=5),
+)
+def test_the_median_has_the_least_expected_distance(names, weights):
+    space = LabelSpace(tuple(sorted(names)), "ordinal")
+    weights = np.array(weights, float)[:, : len(space)] + 1e-3 * np.arange(1, len(space) + 1)
+    p = weights / weights.sum(axis=1, keepdims=True)
+    values = np.array(space.names, float)
+    expected = p @ np.abs(values[:, None] - values)  # of every answer, shape (rows, labels)
+    chosen = space.decide(p, "median")
+    best = expected.min(axis=1)
+    np.testing.assert_allclose(expected[np.arange(len(p)), chosen], best, atol=1e-6)
+    for row, index in enumerate(chosen):  # and no lower one has
+        assert (expected[row, :index] > best[row]).all()

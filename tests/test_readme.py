@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import hyperadapters as ha
-from hyperadapters.methods import METHODS
+from hyperadapters.methods import METHODS, Settings
 from hyperadapters.methods.recipes import RECIPES
 from hyperadapters.tasks import TASKS
 
@@ -52,8 +52,18 @@ def test_every_method_is_explained():
         assert f"`{method}`" in README
 
 
+def test_every_head_and_decision_is_explained():
+    page = (ROOT / "docs" / "labels.md").read_text(encoding="utf-8")
+    for name in (*Settings.CHOICES["head"], *Settings.CHOICES["decision"]):
+        assert f"| `{name}`" in page
+
+
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/adapters.md", "docs/hyperdecoders.md", "docs/metrics.md"]
+    "page",
+    [
+        *("README.md", "docs/adapters.md", "docs/hyperdecoders.md", "docs/labels.md"),
+        "docs/metrics.md",
+    ],
 )
 def test_python_examples_compile_and_name_what_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -6,10 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
 from hyperadapters.errors import ConfigError, DataError, Fault
 
 LabelKind = Literal["nominal", "ordinal"]
+Decision = Literal["mode", "median"]
+DECISIONS: tuple[Decision, ...] = ("mode", "median")
+
+# Sums of probabilities differ from 1/2 by rounding alone within this.
+_HALF = 0.5 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,33 @@ class LabelSpace:
     def decode(self, indices: np.ndarray) -> np.ndarray:
         """Indices → labels, same shape; int64 for integer labels, object (`str`) otherwise."""
         return np.asarray(self.names, dtype=None if self.is_integer else object)[indices]
+
+    def decide(
+        self, probabilities: Float[np.ndarray, "rows labels"], decision: Decision = "mode"
+    ) -> Int[np.ndarray, " rows"]:
+        """The one label that is answered for each distribution over labels, as an index.
+
+        ``"mode"`` is the most probable label, which errs least often. ``"median"``, for ordinal
+        labels, is the first label at which at least half of the probability is reached: no other
+        one has a smaller expected distance Σ p_j |label_j - label| from the answer, also where
+        labels are unevenly spaced. Of labels that are equally good the lower one is taken (of the
+        mode the first).
+
+        Args:
+            probabilities: One row for each distribution, sum 1.
+            decision: The rule.
+
+        Raises:
+            ConfigError: The median of labels without an order.
+        """
+        if decision == "mode":
+            return probabilities.argmax(axis=1)
+        if self.kind != "ordinal":
+            raise ConfigError(
+                "decision median needs labels on a scale (three or more whole numbers), got "
+                + ", ".join(map(str, self.names))
+            )
+        return (probabilities.cumsum(axis=1) >= _HALF).argmax(axis=1)
 
     @property
     def is_integer(self) -> bool:

@@ -52,7 +52,17 @@ def test_leaks_are_flagged_not_refused(ratings):
 def test_two_texts(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("p,h,annotator,label\nx,y,a,0\nx,y,b,1\n")
-    assert check(path, "--text", "p", "--text", "h").exit_code == 0
+    result = check(path, "--text", "p", "--text", "h")
+    assert result.exit_code == 0
+    assert any(" ".join(line.split()) == "pairs of texts 1" for line in result.output.splitlines())
+
+
+def test_several_labels_of_an_annotator(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("text,annotator,label\nx,a,no\nx,a,yes\nx,b,no\n")
+    with pytest.raises(DataError, match="--join-labels"):
+        runner.invoke(app, ["check", str(path)], catch_exceptions=False)
+    assert "no+yes" in check(path, "--join-labels").output
 
 
 def test_no_split_and_no_agreement(tmp_path):

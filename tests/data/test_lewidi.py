@@ -62,6 +62,14 @@ def test_layout_of_2025(write):
     }
 
 
+def test_several_labels_are_one_answer(write):
+    answers = {"Ann1": "neutral, contradiction", "Ann2": ["neutral"], "Ann3": "entailment"}
+    text = {"context": "x", "statement": "y"}
+    frame = read_annotations(write({"7": item_2025(text=text, annotations=answers)}))
+    assert frame["label"].tolist() == ["contradiction+neutral", "neutral", "entailment"]
+    assert frame[["text", "text_pair"]].values.tolist() == [["x", "y"]] * 3
+
+
 def test_keys_repeat_from_file_to_file(write):
     train = write({"1": item_2023()}, "train.json")
     test = write({"1": item_2023(split="test", text="z")}, "test.json")
@@ -93,8 +101,8 @@ def test_column_options_are_those_of_other_files(write, tmp_path):
             item_2025(annotations={}),
             "the item has no annotations (a test file without its labels?)",
         ),
-        (item_2025(annotations={"Ann1": "a,b"}), "(multi-label) are not supported yet (item 9)"),
-        (item_2025(annotations={"Ann1": ["a"]}), "(multi-label) are not supported yet (item 9)"),
+        (item_2025(annotations={"Ann1": "a,"}), "an annotator has an empty label (item 9)"),
+        (item_2025(annotations={"Ann1": []}), "an annotator has an empty label (item 9)"),
         ({"annotations": "0,1", "annotators": "a,b"}, "the item has no 'text' (item 9)"),
         ("x", "the item is not a JSON object (item 9)"),
         (item_2023(text=""), "column 'text' is empty (item 9)"),

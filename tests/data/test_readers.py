@@ -77,6 +77,34 @@ def test_two_texts(write):
     assert frame["text_id"].nunique() == 2
 
 
+def test_texts_that_are_named_take_the_place_of_others(write):
+    path = write("text,premise,hypothesis,annotator,label\nboth,x,y,a,0\nboth,x,z,a,1\n")
+    frame = read_annotations(path, text=("premise", "hypothesis"))
+    assert list(frame) == ["text_id", "text", "text_pair", "annotator", "label"]
+    assert frame[["text", "text_pair"]].values.tolist() == [["x", "y"], ["x", "z"]]
+    single = read_annotations(write("text,says,annotator,label\nno,x,a,0\nno,y,a,1\n"), text="says")
+    assert single["text"].tolist() == ["x", "y"]
+
+
+def test_a_second_text_that_is_not_there(write):
+    path = write("premise,hypothesis,annotator,label\nx,y,a,0\nx,z,a,1\n")
+    message = refusal(path, text=("premise", "text_pair"))
+    assert "no column 'text_pair'" in message
+    assert "did you mean 'hypothesis'? name yours with --text" in message
+    with pytest.raises(ConfigError, match="--text takes one column or two, got 3"):
+        read_annotations(path, text=("a", "b", "c"))
+
+
+def test_several_labels_of_an_annotator(write):
+    path = write("text,annotator,label\nx,a,no\nx,a,maybe\nx,b,no\ny,a,maybe\n")
+    assert "with --join-labels (rows 2, 3)" in refusal(path)
+    frame = read_annotations(path, join_labels=True)
+    assert frame["label"].tolist() == ["maybe+no", "no", "maybe"]
+    # What is wrong with the rest is told by the rows of the file.
+    broken = write("text,annotator,label\nx,a,no\nx,a,maybe\nx,b,\ny,a,maybe\n", "broken.csv")
+    assert "broken.csv: column 'label' is empty (row 4)" in refusal(broken, join_labels=True)
+
+
 def test_names_may_be_exchanged(write):
     path = write("label,text\n".replace("\n", ",annotator\n") + "x,0,a\ny,1,a\n")
     assert read_annotations(path, text="label", label="text")["text"].tolist() == ["x", "y"]
@@ -367,4 +395,26 @@ def test_real_leaks(real_data):
 @pytest.mark.real
 def test_real_duplicates(real_data):
     message = refusal(real_data / "perspectives" / "varierr_nli.parquet")
-    assert "the same annotator has several labels for the same text (rows 8, 9, 20" in message
+    assert "take different ones as one label with --join-labels (rows 8, 9, 20" in message
+
+
+@pytest.mark.real
+def test_real_answers_of_several_labels(real_data):
+    frame = read_annotations(real_data / "perspectives" / "varierr_nli.parquet", join_labels=True)
+    assert len(frame) == 1816
+    counts = frame["label"].value_counts()
+    assert counts["neutral"] == 890 and counts["contradiction+entailment"] == 9
+
+
+@pytest.mark.real
+def test_real_pairs_of_texts(real_data):
+    path = real_data / "perspectives" / "paraphrase.parquet"
+    frame = read_annotations(path, text=["Question1", "Question2"])
+    assert len(frame) == 2000 and frame["text_pair"].nunique() > 400
+    files = [real_data / "lewidi" / f"Paraphrase_{s}.json" for s in ("train", "dev", "test")]
+    columns = ["text_id", "text", "text_pair", "annotator", "label", "split"]
+    rows = [
+        t[columns].sort_values(columns, ignore_index=True)
+        for t in (frame, read_annotations(*files))
+    ]
+    pd.testing.assert_frame_equal(*rows)

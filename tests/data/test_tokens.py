@@ -31,6 +31,21 @@ def test_pairs(tokenizer):
     assert torch.equal(tokens.batch([0, 1])["token_type_ids"], wanted["token_type_ids"])
 
 
+def test_of_a_long_pair_the_longer_text_is_cut(tokenizer):
+    short, long = "good red", "kind a two blue one was nasty"
+    wanted = tokenizer(short)["input_ids"]
+    for texts, pairs in (([short], [long]), ([long], [short])):
+        tokens = tokenize(tokenizer, texts, pairs, 8)
+        (ids,), (types,) = tokens.columns["input_ids"], tokens.columns["token_type_ids"]
+        halves = [[i for i, t in zip(ids, types, strict=True) if t == half] for half in (0, 1)]
+        # [CLS] first [SEP] second [SEP]: the short one is whole, the other lost its end.
+        assert [len(half) for half in halves] == ([4, 4] if texts == [short] else [5, 3])
+        kept = halves[0][1:-1] if texts == [short] else halves[1][:-1]
+        assert kept == wanted[1:-1]
+        cut = halves[1][:-1] if texts == [short] else halves[0][1:-1]
+        assert cut == tokenizer(long)["input_ids"][1:4]
+
+
 def test_long_texts_are_cut(tokenizer):
     tokens = tokenize(tokenizer, TEXTS, None, 4)
     assert tokens.lengths.tolist() == [4, 3, 4]

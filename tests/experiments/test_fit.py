@@ -107,16 +107,6 @@ def test_integer_labels_survive_asking_everyone(two_kinds, tiny_bert, quick, tmp
     assert known["label"].tolist() == truth.loc[pairs].tolist()
 
 
-def test_pairs_of_texts(two_kinds, tiny_bert, quick, tmp_path):
-    # Both halves matter: half of the pairs share their first text.
-    pairs = two_kinds.assign(text_pair=two_kinds["text"], text="good red")
-    run = fit(pairs, output=tmp_path / "run", backbone=tiny_bert, **quick)
-    asked = pd.DataFrame({"text": ["good red"] * 2, "text_pair": ["bad one", "kind two"]})
-    table = run.predict(asked, annotators="population")
-    assert len(table) == table["text_id"].nunique() == 2
-    assert table["p_toxic"].nunique() == 2
-
-
 def test_ratings_without_splits(two_kinds, tiny_bert, quick, tmp_path):
     bare = two_kinds.drop(columns="split")
     run = fit(bare, output=tmp_path / "run", backbone=tiny_bert, **quick)

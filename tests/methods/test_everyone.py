@@ -174,6 +174,14 @@ def test_pairs_of_texts(tiny_bert):
     check(build("hyperlora", tiny_bert), pairs=PAIRS)
 
 
+@pytest.mark.parametrize("head", ["cumulative", "cumulative-scale"])
+@pytest.mark.parametrize("method", NETWORKS)
+def test_heads_for_scales(method, head, tiny_bert, tiny_roberta):
+    for backbone in (tiny_bert, tiny_roberta, "minilm"):
+        wanted = check(build(method, backbone, head=head))
+        assert len(np.unique(wanted.round(4), axis=0)) >= len(TEXTS)
+
+
 def test_annotators_in_blocks(tiny_bert, monkeypatch):
     whole = check(build("hyperlora", tiny_bert))
     monkeypatch.setattr(everyone, "MAX_WEIGHT_BYTES", 5000)

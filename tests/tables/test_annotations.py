@@ -174,7 +174,7 @@ def test_one_label_is_not_enough_to_learn_from():
 
 def test_duplicates_name_all_their_rows():
     fault = only_fault(table(annotator=["a", "a ", "a", "b"]))
-    assert fault.what == "the same annotator has several labels for the same text"
+    assert fault.what.startswith("the same annotator has several labels for the same text;")
     assert fault.rows == (1, 2)
 
 

@@ -272,3 +272,13 @@ def test_a_byte_order_mark_is_not_part_of_the_first_name(foreign, tmp_path):
     path = tmp_path / "p.csv"
     foreign.to_csv(path, index=False, encoding="utf-8-sig")
     assert len(read_predictions(path)) == 3
+
+
+def test_the_label_is_chosen_by_the_rule():
+    space = LabelSpace((1, 2, 3), "ordinal")
+    p = np.array([[0.4, 0.3, 0.3], [0.1, 0.2, 0.7]])
+    both = [
+        predictions_frame(["x", "y"], ["a", "a"], p, space, decision=rule)["predicted"].tolist()
+        for rule in ("mode", "median")
+    ]
+    assert both == [[1, 3], [2, 3]]

@@ -1,5 +1,11 @@
 """Frozen models to adapt: classifiers and encoder–decoders, built in or of Transformers."""
 
+from hyperadapters.backbones.cumulative import (
+    HEAD_NAMES,
+    CumulativeHead,
+    CumulativeLinks,
+    start_at_shares,
+)
 from hyperadapters.backbones.frozen_linear import (
     FrozenLinear,
     use_fast_products,
@@ -13,13 +19,17 @@ from hyperadapters.backbones.seq2seq import BUILT_IN_SEQ2SEQ, Seq2SeqBackbone, l
 __all__ = [
     "BUILT_IN",
     "BUILT_IN_SEQ2SEQ",
+    "HEAD_NAMES",
     "Backbone",
+    "CumulativeHead",
+    "CumulativeLinks",
     "FrozenLinear",
     "LowerLayers",
     "MeanPooledClassifier",
     "Seq2SeqBackbone",
     "load_backbone",
     "load_seq2seq",
+    "start_at_shares",
     "use_fast_products",
     "use_plain_products",
 ]

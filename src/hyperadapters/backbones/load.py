@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
+from hyperadapters.backbones.cumulative import latent_width, with_links
 from hyperadapters.backbones.pooled import MeanPooledClassifier
 from hyperadapters.errors import ConfigError
 
@@ -32,7 +33,9 @@ class Backbone:
     tokenizer: Any
 
 
-def load_backbone(name: str, n_labels: int, head_dropout: float | None = None) -> Backbone:
+def load_backbone(
+    name: str, n_labels: int, head_dropout: float | None = None, head: str = "softmax"
+) -> Backbone:
     """Load a backbone with a new classification head.
 
     The head is drawn from torch's global random numbers: seed them before.
@@ -42,14 +45,17 @@ def load_backbone(name: str, n_labels: int, head_dropout: float | None = None) -
             Hugging Face name or folder of an encoder.
         n_labels: Number of labels.
         head_dropout: Dropout of the head; by default as the backbone's configuration has it.
+        head: ``"softmax"``; or for labels on a scale ``"cumulative"`` or ``"cumulative-scale"``,
+            which give log-probabilities in the place of logits, see `backbones.cumulative`.
 
     Raises:
-        ConfigError: The backbone cannot be found or read; says why.
+        ConfigError: The backbone cannot be found or read, or the head cannot be built; says why.
     """
     source = str(built_in_folder()) if name == BUILT_IN else name
+    width = latent_width(head, n_labels)
     try:
         with quietly():
-            config = AutoConfig.from_pretrained(source, num_labels=n_labels)
+            config = AutoConfig.from_pretrained(source, num_labels=width)
             if head_dropout is not None:
                 config.classifier_dropout = head_dropout
             built_in = name == BUILT_IN
@@ -59,6 +65,8 @@ def load_backbone(name: str, n_labels: int, head_dropout: float | None = None) -
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"the backbone {name!r} cannot be loaded: {reason}") from error
+    if head != "softmax":
+        model = with_links(model, n_labels)
     # What adapter_config.json should name, rather than a folder of this machine.
     model.config._name_or_path = name
     model.name_or_path = name

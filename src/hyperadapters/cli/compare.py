@@ -17,6 +17,7 @@ from hyperadapters.cli.options import (
     Backbone,
     Files,
     Item,
+    JoinLabels,
     Label,
     Split,
     Text,
@@ -70,6 +71,7 @@ def compare(
     split: Split = "split",
     attribute: Attributes = None,
     allow_leaks: AllowLeaks = False,
+    join_labels: JoinLabels = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -96,15 +98,16 @@ def compare(
     for name in names:
         find_method(name).settings.changed(changes)
     columns = {"text": text, "annotator": annotator, "label": label, "item": item, "split": split}
-    ratings = read_annotations(*files, **columns, allow_leaks=allow_leaks)  # pyright: ignore
+    doing = {"allow_leaks": allow_leaks, "join_labels": join_labels}
+    ratings = read_annotations(*files, **columns, **doing)  # pyright: ignore
 
     def redo(method: str, seed: int) -> str:
         chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
         told = ["--attribute"] if "attributes" in find_method(method).told else []
         named = [f"--{column}" for column in columns]
         kept = _options(("--backbone", "--config", "--set", *named, *told))
-        leaks = ["--allow-leaks"] if allow_leaks else []
-        return shlex.join(["hyperadapters", "train", *chosen, *kept, *leaks, "--output", "RUN"])
+        flags = [f"--{name.replace('_', '-')}" for name, is_set in doing.items() if is_set]
+        return shlex.join(["hyperadapters", "train", *chosen, *kept, *flags, "--output", "RUN"])
 
     arguments = [part for part in sys.argv[1:] if part != "--resume"]
     try:

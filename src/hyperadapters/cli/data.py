@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hyperadapters.cli import submit
-from hyperadapters.cli.options import TEXT, AllowLeaks, Annotator, Files, Item, Label, Split, Text
+from hyperadapters.cli.options import (
+    TEXT,
+    AllowLeaks,
+    Annotator,
+    Files,
+    Item,
+    JoinLabels,
+    Label,
+    Split,
+    Text,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,6 +45,7 @@ def check(
     item: Item = "text_id",
     split: Split = "split",
     allow_leaks: AllowLeaks = False,
+    join_labels: JoinLabels = False,
 ) -> None:
     """Show what is in the table: rows, annotators, labels, agreement, problems."""
     from hyperadapters.data.describe import describe
@@ -49,6 +60,7 @@ def check(
         item=item,
         split=split,
         allow_leaks=True,
+        join_labels=join_labels,
     )
     _show(describe(frame), ", ".join(map(str, files)), leaks_accepted=allow_leaks)
 
@@ -78,7 +90,7 @@ def _overview(description: Any) -> "Table":
     contested, alpha = description.contested, description.alpha
     rows = [
         ("rows", f"{description.rows:,}"),
-        ("texts", f"{description.texts:,}"),
+        ("pairs of texts" if description.has_pairs else "texts", f"{description.texts:,}"),
         ("annotators", f"{description.annotators:,}"),
         ("rows per annotator", f"{least:,} to {most:,}, median {median:,g}"),
         ("ratings per text", f"{description.ratings_per_text:.1f}"),

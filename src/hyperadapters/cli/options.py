@@ -26,7 +26,9 @@ Backbone = Annotated[
 ]
 Text = Annotated[
     list[str],
-    typer.Option("--text", help="Column of the text; twice for a pair of texts.", metavar="COLUMN"),
+    typer.Option(
+        "--text", help="Column of the text; given twice for pairs of texts.", metavar="COLUMN"
+    ),
 ]
 Annotator = Annotated[
     str, typer.Option("--annotator", help="Column of the annotator.", metavar="COLUMN")
@@ -59,6 +61,14 @@ Attributes = Annotated[
 AllowLeaks = Annotated[
     bool,
     typer.Option("--allow-leaks", help="Go on although a text stands in more than one split."),
+]
+
+JoinLabels = Annotated[
+    bool,
+    typer.Option(
+        "--join-labels",
+        help="Several labels of an annotator for a text are one label, as contradiction+neutral.",
+    ),
 ]
 
 FORMAT_NAMES: Final = "lewidi-soft, lewidi-perspectivist, lewidi-2023, perseval"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hyperadapters.cli.options import TEXT, Annotator, Item, Label, Text
+from hyperadapters.cli.options import TEXT, Annotator, Item, JoinLabels, Label, Text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,7 @@ def predict(
     annotator: Annotator = "annotator",
     label: Label = "label",
     item: Item = "text_id",
+    join_labels: JoinLabels = False,
 ) -> None:
     """Predict what annotators would say, as a table.
 
@@ -91,6 +92,7 @@ def predict(
         label=label,
         item=item,
         allow_leaks=True,
+        join_labels=join_labels,
         min_labels=0,
         needs_annotator=annotators == ROWS,
     )

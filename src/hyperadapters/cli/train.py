@@ -14,6 +14,7 @@ from hyperadapters.cli.options import (
     Backbone,
     Files,
     Item,
+    JoinLabels,
     Label,
     Split,
     Text,
@@ -53,6 +54,7 @@ def train(
     split: Split = "split",
     attribute: Attributes = None,
     allow_leaks: AllowLeaks = False,
+    join_labels: JoinLabels = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
     ] = False,
@@ -92,6 +94,7 @@ def train(
         item=item,
         split=split,
         allow_leaks=allow_leaks,
+        join_labels=join_labels,
     )
     try:
         with shown_progress() as progress:

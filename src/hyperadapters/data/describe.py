@@ -51,6 +51,7 @@ class Description:
             ratings are equal).
         splits: The splits in the order train, dev, test; empty without column `split`.
         leaks: Different texts (normalised) that stand in more than one split.
+        has_pairs: Whether a text is a pair of texts.
     """
 
     rows: int
@@ -64,6 +65,7 @@ class Description:
     alpha: float | None
     splits: tuple[SplitDescription, ...]
     leaks: int
+    has_pairs: bool = False
 
 
 def describe(frame: pd.DataFrame) -> Description:
@@ -92,6 +94,7 @@ def describe(frame: pd.DataFrame) -> Description:
         alpha=_alpha(counts, space),
         splits=_describe_splits(frame),
         leaks=_count_leaks(frame),
+        has_pairs="text_pair" in frame,
     )
 
 

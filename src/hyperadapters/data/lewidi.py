@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.data.formats import RawTable, read_text
+from hyperadapters.data.several_labels import joined
 from hyperadapters.errors import DataError, Fault
 from hyperadapters.tables.annotations import STANDARD_COLUMNS
 from hyperadapters.tables.faults import RowOrigin
@@ -40,7 +41,9 @@ def read_lewidi(path: Path) -> RawTable:
     Returns:
         Columns `text_id, text, annotator, label`, and where the file has them `text_pair, split,
         lang`. The `text_id` is `<split>-<key>`, because keys repeat from file to file.
-        A text of one or more than two fields becomes one text with a line for each field.
+        A text of one or more than two fields becomes one text with a line for each field. Several
+        labels by one annotator (VariErrNLI: ``"neutral,contradiction"``) become one,
+        ``contradiction+neutral``, see `joined`.
 
     Raises:
         DataError: Not JSON, not ratings, or items that cannot be used; lists them by their keys.
@@ -138,15 +141,24 @@ def _text(text: Any) -> dict[str, Any]:
     return {"text": "\n".join(f"{name}: {turn}" for name, turn in text.items() if turn)}
 
 
+def _one_label(label: Any) -> Any:
+    """A label as it stands, or several in one; what is no label is found by whoever checks it."""
+    several = label.split(",") if isinstance(label, str) and "," in label else label
+    if not isinstance(several, list):
+        return label
+    words = [str(one).strip() for one in several]
+    if not words or not all(words):
+        raise _ItemError("an annotator has an empty label")
+    return joined(words)
+
+
 def _labels(item: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Annotator and label of every rating, from either layout."""
     annotations = item.get("annotations")
     if not annotations:
         raise _ItemError("the item has no annotations (a test file without its labels?)")
     if isinstance(annotations, dict):
-        if any(isinstance(label, list) or "," in str(label) for label in annotations.values()):
-            raise _ItemError("several labels by one annotator (multi-label) are not supported yet")
-        return iter(annotations.items())
+        return ((name, _one_label(label)) for name, label in annotations.items())
     labels = [label.strip() for label in str(annotations).split(",")]
     annotators = [name.strip() for name in str(item.get("annotators") or "").split(",")]
     if len(labels) != len(annotators):

@@ -17,6 +17,7 @@ from hyperadapters.data.formats import (
     read_parquet,
 )
 from hyperadapters.data.lewidi import is_attributes_file, read_annotator_attributes, read_lewidi
+from hyperadapters.data.several_labels import join_labels as join_labels_of
 from hyperadapters.errors import ConfigError, DataError, Fault
 from hyperadapters.tables.annotations import STANDARD_COLUMNS, check_rows
 from hyperadapters.tables.cells import clean_ids
@@ -31,6 +32,9 @@ READERS: dict[str, Callable[[Path], RawTable]] = {
     ".parquet": read_parquet,
     ".json": read_lewidi,
 }
+
+
+TEXTS = ("text", "text_pair")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class ColumnNames:
     @property
     def wanted(self) -> list[tuple[str, str, str]]:
         """Our name, the user's name and the option, for every column."""
-        texts = zip(("text", "text_pair"), self.text, ("--text", "--text"), strict=False)
+        texts = zip(TEXTS, self.text, ("--text", "--text"), strict=False)
         return [
             *texts,
             ("annotator", self.annotator, "--annotator"),
@@ -81,6 +85,7 @@ def read_annotations(
     item: str = "text_id",
     split: str = "split",
     allow_leaks: bool = False,
+    join_labels: bool = False,
     min_labels: int = 2,
     needs_annotator: bool = True,
 ) -> pd.DataFrame:
@@ -93,12 +98,16 @@ def read_annotations(
 
     Args:
         files: One or more files.
-        text: Column of the text, or two columns for a pair of texts.
+        text: Column of the text, or two columns for a pair of texts; a column `text_pair` is the
+            second text of a pair also where it is not named.
         annotator: Column of the annotator.
         label: Column of the label.
         item: Column of the text's id. Absent under its usual name, ids are made from the texts.
         split: Column of the split, values train, dev (validation, val, valid) and test.
         allow_leaks: Whether the same text may stand in several splits.
+        join_labels: Whether several labels of one annotator for one text become one label, as
+            ``contradiction+neutral``; otherwise they are an error. (In LeWiDi files, where they
+            are a single answer, they always do.)
         min_labels: How many different labels there must be; see `check_annotations`.
         needs_annotator: Whether the column of the annotator must be there; texts alone will do
             for predictions.
@@ -130,6 +139,8 @@ def read_annotations(
     for column in frame.columns.difference(STANDARD_COLUMNS):
         frame[column] = plain_attribute(column_of(frame, column))
     origin = RowOrigin.join([table.origin for table in tables])
+    if join_labels:
+        frame, origin = join_labels_of(frame, origin)
     for people in attributes:
         frame = _with_attributes(frame, people, origin)
     return check_rows(
@@ -205,7 +216,10 @@ def _standard_frames(
             faults += [(table.origin.sources[0], fault) for fault in found]
     raise_together(faults)
     mapping = {name: ours for ours, name, _ in names.wanted}
-    renamed = [t.frame if t.is_standard else t.frame.rename(columns=mapping) for t in tables]
+    renamed = [
+        t.frame if t.is_standard else _without_other_texts(t.frame, names).rename(columns=mapping)
+        for t in tables
+    ]
     return [with_text_ids(frame) for frame in renamed]
 
 
@@ -217,7 +231,7 @@ def _column_faults(frame: pd.DataFrame, names: ColumnNames, optional: set[str]) 
         if name not in frame:
             if ours not in optional:
                 faults.append(missing_column(name, ours, option, frame.columns))
-        elif ours != name and ours in frame and ours not in mapped:
+        elif ours != name and ours in frame and ours not in mapped and ours not in TEXTS:
             faults.append(
                 Fault(
                     f"{option} {name} is to become the column '{ours}', but there is such a"
@@ -225,6 +239,17 @@ def _column_faults(frame: pd.DataFrame, names: ColumnNames, optional: set[str]) 
                 )
             )
     return faults
+
+
+def _without_other_texts(frame: pd.DataFrame, names: ColumnNames) -> pd.DataFrame:
+    """The table without columns of our names for texts where others are named to be the texts.
+
+    Files of pairs often hold both texts in one as well. Of labels or annotators under two names,
+    the other one may be what was meant, and is an error.
+    """
+    mapped = {name for _, name, _ in names.wanted}
+    wanted = {ours for ours, _, _ in names.wanted}
+    return frame.drop(columns=[c for c in TEXTS if c in frame and c in wanted - mapped])
 
 
 def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:

@@ -60,11 +60,16 @@ class TokenizedTexts:
 def tokenize(
     tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
 ) -> TokenizedTexts:
-    """Tokenise texts, or pairs of texts; longer ones are cut at `max_length` tokens."""
+    """Tokenise texts, or pairs of texts in the tokenizer's own form for pairs.
+
+    What is longer than `max_length` tokens, special ones included, is cut at the side that the
+    tokenizer cuts at (mostly the end). Of a pair the text that is the longer one at the time loses
+    a token, until both fit: a short text beside a long one is kept whole.
+    """
     encoded = tokenizer(
         list(texts),
         None if pairs is None else list(pairs),
-        truncation=True,
+        truncation="longest_first",
         max_length=max_length,
         padding=False,
         return_attention_mask=False,

@@ -7,8 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from hyperadapters.backbones import start_at_shares
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data import People, assign_splits, with_majority_labels
@@ -79,13 +81,15 @@ class Plan:
         chosen = find_method(method)
         ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
         train = rows_of(ratings, column_of(ratings, "split") == "train")
-        settings = chosen.settings.changed(changes)
+        settings, labels = chosen.settings.changed(changes), LabelSpace.of(ratings["label"])
+        if chosen.kind == "network":
+            _check_fits(settings, labels)
         return cls(
             method=chosen,
             settings=settings,
             backbone=backbone,
             seed=seed,
-            labels=LabelSpace.of(ratings["label"]),
+            labels=labels,
             vocabulary=Vocabulary.of(train["annotator"]),
             ratings=ratings,
             people=_people(train, chosen, settings),
@@ -144,7 +148,7 @@ def fit(
 
     Raises:
         DataError: The ratings cannot be used; names all faults.
-        ConfigError: Unknown method, backbone or setting.
+        ConfigError: Unknown method, backbone or setting, or one that the labels are not made for.
         RunError: The output exists, or cannot be resumed.
     """
     plan = Plan.of(ratings, method, backbone, seed, settings, allow_leaks=allow_leaks)
@@ -222,7 +226,24 @@ def _changed(before: RunRecord, now: RunRecord) -> list[str]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [name for name in now if before.get(name) != now[name]]
+    # A setting that came later did not change anything before it was there: it had its default.
+    before = {**Settings().to_dict(), **before}
+    return [name for name in now if before[name] != now[name]]
+
+
+def _check_fits(settings: Settings, labels: LabelSpace) -> None:
+    """Whether the labels are what the settings are for.
+
+    Raises:
+        ConfigError: They have no order, and the settings want one.
+    """
+    wanting = {"decision": ("median",), "head": ("cumulative", "cumulative-scale")}
+    for name, values in wanting.items():
+        if getattr(settings, name) in values and labels.kind != "ordinal":
+            raise ConfigError(
+                f"{name} {getattr(settings, name)} is for labels on a scale (three or more whole "
+                f"numbers), and these are {', '.join(map(str, labels.names))}"
+            )
 
 
 def _count(plan: Plan, folder: RunFolder) -> GlobalMode | AnnotatorMode:
@@ -279,6 +300,7 @@ def _train(
     )
     train = classifier.examples(plan.learned_from("train"))
     dev = classifier.examples(plan.learned_from("dev"))
+    start_at_shares(classifier.model, np.bincount(train.labels, minlength=len(plan.labels)))
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()

@@ -89,7 +89,10 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
-    """Size and SHA-256 of ratings with their splits, independent of attribute columns."""
+    """Size and SHA-256 of ratings with their splits, independent of attribute columns.
+
+    ``pairs`` stands there, and is true, where a text is a pair of texts.
+    """
     columns = ["text_id", "text", "text_pair", "annotator", "label", "split"]
     used = columns_of(frame, [name for name in columns if name in frame]).astype("str")
     content = used.to_csv(index=False).encode()
@@ -99,4 +102,5 @@ def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
         "annotators": len(column_of(frame, "annotator").unique()),
         "rows_by_split": {str(k): int(v) for k, v in frame["split"].value_counts().items()},
         "sha256": hashlib.sha256(content).hexdigest(),
+        **({"pairs": True} if "text_pair" in frame else {}),
     }

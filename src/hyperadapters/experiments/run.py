@@ -12,7 +12,7 @@ from hyperadapters.baselines import mode_from_dict
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.people import People
 from hyperadapters.data.readers import with_text_ids
-from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
+from hyperadapters.errors import ConditionError, ConfigError, RunError
 from hyperadapters.experiments.folder import RunFolder, read_json
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.inference import (
@@ -20,13 +20,14 @@ from hyperadapters.inference import (
     Answers,
     Fitted,
     Question,
+    Texts,
+    as_table,
     targets_of,
     write_answers,
 )
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.tables import read_predictions, read_scores
-from hyperadapters.tables.frames import column_of
 
 _DAMAGE = (
     *(OSError, SafetensorError, ValueError, RuntimeError),
@@ -101,6 +102,11 @@ class Run:
         return People.from_dict(read_json(self.folder.people))
 
     @property
+    def reads_pairs(self) -> bool:
+        """Whether a text is a pair of texts."""
+        return bool(self.record.data.get("pairs", False))
+
+    @property
     def scores(self) -> pd.DataFrame:
         """SCORES of the dev and test splits."""
         return read_scores(self.folder.scores)
@@ -110,13 +116,12 @@ class Run:
         """PREDICTIONS of the dev and test splits."""
         return read_predictions(self.folder.predictions)
 
-    def predict(
-        self, texts: Sequence[str] | pd.DataFrame, annotators: str | Sequence[str] = ALL
-    ) -> pd.DataFrame:
+    def predict(self, texts: Texts, annotators: str | Sequence[str] = ALL) -> pd.DataFrame:
         """What annotators would say of texts.
 
         Args:
-            texts: Texts, or a table with the columns `text` and perhaps `text_id`, `text_pair`,
+            texts: Texts, pairs ``(first, second)`` if the run was trained on pairs, or a table
+                with the columns `text`, for pairs `text_pair`, and perhaps `text_id`,
                 `annotator`, `label`.
             annotators: ``"all"`` whom the run knows, ``"population"``, ``"rows"`` (those of the
                 table), or a list of ids.
@@ -126,7 +131,8 @@ class Run:
 
         Raises:
             ConditionError: An id in the list is unknown to the run.
-            DataError: There is no text, a text is empty, or a label is not one of the run's.
+            DataError: There is no text, a text is empty, single texts stand where the run reads
+                pairs (or the other way round), or a label is not one of the run's.
         """
         question = self._question(texts, annotators)
         answers = Answers(self.fitted, question, seed=self.record.seed)
@@ -135,7 +141,7 @@ class Run:
     def predict_to(
         self,
         output: str | PathLike[str] | None,
-        texts: Sequence[str] | pd.DataFrame,
+        texts: Texts,
         annotators: str | Sequence[str] = ALL,
         *,
         aggregate: str | PathLike[str] | None = None,
@@ -179,10 +185,8 @@ class Run:
         )
         return question
 
-    def _question(
-        self, texts: Sequence[str] | pd.DataFrame, annotators: str | Sequence[str]
-    ) -> Question:
-        table = with_text_ids(_as_table(texts))
+    def _question(self, texts: Texts, annotators: str | Sequence[str]) -> Question:
+        table = with_text_ids(as_table(texts, pairs=self.reads_pairs))
         return Question(table, annotators, self.vocabulary, self.labels)
 
     def _fingerprint(self) -> str:
@@ -246,19 +250,3 @@ def _fingerprints(question: Question) -> dict[str, str]:
     asked = "" if question.names is None else "\x1f".join(question.names)
     digests = (hashlib.sha256(t.encode(errors="surrogatepass")).hexdigest() for t in (given, asked))
     return dict(zip(("input", "choice of annotators"), digests, strict=True))
-
-
-def _as_table(texts: Sequence[str] | pd.DataFrame) -> pd.DataFrame:
-    if not isinstance(texts, pd.DataFrame):
-        texts = pd.DataFrame({"text": [texts] if isinstance(texts, str) else list(texts)})
-    if "text" not in texts:
-        raise DataError("texts", ["there is no column 'text'"])
-    values = column_of(texts, "text").tolist()
-    if not values:
-        raise DataError("texts", ["there is no text"])
-    empty = [
-        i + 1 for i, text in enumerate(values) if not isinstance(text, str) or not text.strip()
-    ]
-    if empty:
-        raise DataError("texts", [f"text {empty[0]} is empty or not a string"])
-    return texts

@@ -1,5 +1,6 @@
 """Rows in, PREDICTIONS out."""
 
+from hyperadapters.inference.asked import Texts, as_table
 from hyperadapters.inference.predict import Answers, Fitted, predict
 from hyperadapters.inference.question import Chunk, Question
 from hyperadapters.inference.rows import ALL, POPULATION, ROWS, rows_for
@@ -13,6 +14,8 @@ __all__ = [
     "Chunk",
     "Fitted",
     "Question",
+    "Texts",
+    "as_table",
     "predict",
     "rows_for",
     "targets_of",

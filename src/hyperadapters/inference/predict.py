@@ -1,6 +1,7 @@
 """Probabilities of every row, joined to the row by its position."""
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
 from hyperadapters.inference.question import Chunk, Question
+from hyperadapters.labels import Decision
 from hyperadapters.methods import AnnotatorClassifier
 from hyperadapters.methods.everyone import Everyone
 from hyperadapters.tables import predictions_frame
@@ -112,4 +114,5 @@ def _frame(
         method=fitted.method.name,
         seed=seed,
         source=np.where(annotators >= 0, "known", np.where(described, "attributes", "population")),
+        decision=cast(Decision, fitted.settings.decision),
     )

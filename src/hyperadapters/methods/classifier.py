@@ -106,7 +106,7 @@ class AnnotatorClassifier:
         """
         register()
         torch.manual_seed(seed)
-        loaded = load_backbone(backbone, len(labels), settings.head_dropout)
+        loaded = load_backbone(backbone, len(labels), settings.head_dropout, settings.head)
         config = _config(method, settings, loaded.model, len(vocabulary), people)
         with upstream_warnings_ignored():
             model = get_peft_model(loaded.model, config)
@@ -129,7 +129,7 @@ class AnnotatorClassifier:
             RunError: The adapter is of other annotators than the vocabulary.
         """
         register()
-        loaded = load_backbone(backbone, len(labels))
+        loaded = load_backbone(backbone, len(labels), head=settings.head)
         with upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
         model.eval()

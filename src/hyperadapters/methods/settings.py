@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hyperadapters.backbones.cumulative import HEADS
+from hyperadapters.labels import DECISIONS
 from hyperadapters.methods.settings_table import SettingsTable, setting
 
 
@@ -19,6 +21,8 @@ class Settings(SettingsTable):
         "schedule": ("cosine", "linear", "constant"),
         "precision": ("float32", "bfloat16"),
         "keep_states": ("memory", "disk", "no"),
+        "decision": DECISIONS,
+        "head": HEADS,
     }
     AT_LEAST_ONE: ClassVar[frozenset[str]] = frozenset(
         {"r", "condition_width", "site_width", "hidden_width", "epochs", "batch_size", "patience"}
@@ -89,9 +93,21 @@ class Settings(SettingsTable):
         "memory", "where the output of frozen layers is kept: memory, disk (between runs), no"
     )
     cache_gigabytes: float = setting(10.0, "how much the folder on disk may hold")
-    max_length: int = setting(128, "longer texts are cut at so many tokens")
+    max_length: int = setting(
+        128, "longer texts are cut at so many tokens; of a pair, always the longer text of the two"
+    )
     precision: str = setting(
         "float32", "float32, or bfloat16: faster where the processor has it, and less exact"
+    )
+    head: str = setting(
+        "softmax",
+        "softmax (a logit for each label), or for labels on a scale cumulative (a score and "
+        "ordered thresholds) or cumulative-scale (a slope beside the score)",
+    )
+    decision: str = setting(
+        "mode",
+        "which label is predicted: mode (the most probable), or median (the least expected "
+        "distance; for labels on a scale; counting methods stay with the mode)",
     )
     eval_batch_size: int = setting(256, "rows a batch when predicting")
 

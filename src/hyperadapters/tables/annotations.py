@@ -142,7 +142,11 @@ def _check_duplicates(table: pd.DataFrame, faults: FaultList) -> None:
         return
     twice = rows_of(rows, rows.duplicated(keep=False))
     key = column_of(twice, "text_id") + "\x1f" + column_of(twice, "annotator")
-    faults.add("the same annotator has several labels for the same text", _grouped(twice, key))
+    faults.add(
+        "the same annotator has several labels for the same text;"
+        " keep one, or take different ones as one label with --join-labels",
+        _grouped(twice, key),
+    )
 
 
 def _check_leaks(table: pd.DataFrame, faults: FaultList) -> None:

@@ -12,7 +12,11 @@ MAX_COLUMNS_NAMED = 12
 
 # What other people call our columns; used only to suggest, never to guess.
 USUAL_NAMES = {
-    "text": ("comment", "sentence", "post", "tweet", "content", "body", "document", "message"),
+    "text": (
+        *("comment", "sentence", "post", "tweet", "content", "body", "document", "message"),
+        *("premise", "sentence1", "question1"),
+    ),
+    "text_pair": ("hypothesis", "sentence2", "question2", "text2"),
     "annotator": ("worker", "worker_id", "annotator_id", "rater", "rater_id", "user", "user_id"),
     "label": ("rating", "annotation", "class", "score", "value", "labels", "answer"),
     "text_id": ("item", "item_id", "id", "comment_id", "tweet_id", "post_id"),
@@ -41,6 +45,15 @@ class RowOrigin:
         """The origin of a table that was read from one file."""
         names = tuple(names)
         return cls((source,), (where,), np.zeros(len(names), np.int64), names)
+
+    def take(self, positions: np.ndarray) -> "RowOrigin":
+        """The origin of some of the rows.
+
+        Args:
+            positions: Their positions, shape ``(n,)``.
+        """
+        names = tuple(self.names[row] for row in positions)
+        return RowOrigin(self.sources, self.wheres, self.source_index[positions], names)
 
     @classmethod
     def join(cls, origins: Sequence["RowOrigin"]) -> "RowOrigin":

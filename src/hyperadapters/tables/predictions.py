@@ -18,7 +18,7 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from hyperadapters.errors import DataError, Fault
-from hyperadapters.labels import LabelSpace
+from hyperadapters.labels import Decision, LabelSpace
 from hyperadapters.tables.prediction_faults import (
     DEFAULTS,
     REQUIRED_COLUMNS,
@@ -58,29 +58,31 @@ def predictions_frame(
     method: str = "unknown",
     seed: int = 0,
     source: str | Sequence[Any] | pd.Series | np.ndarray = "known",
+    decision: Decision = "mode",
 ) -> pd.DataFrame:
-    """PREDICTIONS from arrays of equal length; `predicted` is the label of highest probability.
+    """PREDICTIONS from arrays of equal length; `predicted` follows from the probabilities.
 
     Args:
         text_id: Id of the text of every row.
         annotator: Whose answer is predicted.
-        probabilities: One row per prediction, one column per label in the order of `labels`;
-            equal probabilities predict the label that comes first.
+        probabilities: One row per prediction, one column per label in the order of `labels`.
         labels: What can be predicted.
         label: The true answers, missing where unknown; by default all are unknown.
         split: Name of the split, one for all or one per row.
         method: Name of the method.
         seed: Seed of the run.
         source: Where the annotator's adapter came from, one for all or one per row.
+        decision: How one label is chosen, see `LabelSpace.decide`.
 
     Raises:
+        ConfigError: The median of labels without an order.
         DataError: The table would not be valid.
     """
     columns: dict[str, Any] = {
         "text_id": np.asarray(text_id, dtype=object),
         "annotator": np.asarray(annotator, dtype=object),
         "label": np.full(len(probabilities), None) if label is None else _plain(label),
-        "predicted": labels.decode(probabilities.argmax(axis=1)),
+        "predicted": labels.decode(labels.decide(probabilities, decision)),
         **dict(zip(labels.columns, probabilities.T.astype(np.float64), strict=True)),
         "split": split if isinstance(split, str) else np.asarray(split, dtype=object),
         "method": method,

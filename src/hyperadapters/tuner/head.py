@@ -8,10 +8,9 @@ from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
 from hyperadapters.adapters import HeadWeights, add_per_row, taste_logits
+from hyperadapters.backbones.cumulative import HEAD_NAMES
 from hyperadapters.tuner.conditioning import Conditioning
 
-# Names that Transformers uses for the head of a classifier.
-HEAD_NAMES = ("classifier", "score", "classification_head")
 TASKS = ("SEQ_CLS", "TOKEN_CLS")
 SPAN_HEAD_NAMES = ("qa_outputs", "classifier")
 
