@@ -6,7 +6,14 @@ from hyperadapters.methods import DEFAULT_METHOD, METHODS, find_method
 
 NAMES = [
     *("hyperlora", "hyperlora-paper", "text-only", "intercept", "annotator-embedding"),
-    *("lora-per-annotator", "majority", "global-mode", "annotator-mode"),
+    *(
+        "multi-head",
+        "user-token",
+        "lora-per-annotator",
+        "majority",
+        "global-mode",
+        "annotator-mode",
+    ),
 ]
 
 

@@ -58,6 +58,13 @@ def test_roles(model_of):
     assert any("classifier" in name for name in ours["shared"])
     assert roles["intercept"]["condition"] == {"biases.annotator_ids.vectors"}
     assert roles["text-only"]["condition"] == set()
+    parts = {f"outputs.annotator_ids.{part}.vectors" for part in ("weight", "bias")}
+    assert roles["multi-head"]["condition"] == parts
+    assert roles["user-token"]["condition"] == {"token.deviations.annotator_ids.vectors"}
+    assert "token.population" in roles["user-token"]["shared"]
+    # What heads of people have in common is their start, which is not trained.
+    heads = [sum("classifier" in name for name in roles[m]["shared"]) for m in NETWORKS]
+    assert dict(zip(NETWORKS, heads, strict=True)) == {m: 2 * (m != "multi-head") for m in NETWORKS}
     assert roles["text-only"]["deviation"] == roles["hyperlora-paper"]["deviation"] == set()
 
 

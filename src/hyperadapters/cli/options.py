@@ -53,6 +53,6 @@ AllowLeaks = Annotated[
 
 # Kept here as words, for `--help` must not wait for torch; a test compares them with the table.
 METHOD_NAMES: Final = (
-    "hyperlora, hyperlora-paper, text-only, intercept, annotator-embedding, lora-per-annotator, "
-    "majority, global-mode, annotator-mode"
+    "hyperlora, hyperlora-paper, text-only, intercept, annotator-embedding, multi-head, "
+    "user-token, lora-per-annotator, majority, global-mode, annotator-mode"
 )

@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from hyperadapters.backbones import Backbone, LowerLayers, load_backbone
+from hyperadapters.backbones import Backbone, LowerLayers, load_backbone, n_positions
 from hyperadapters.conditions import Lookup, Vocabulary
 from hyperadapters.data.array_cache import ArrayCache, default_folder
 from hyperadapters.data.batches import RowBatch, prediction_batches
@@ -26,6 +26,7 @@ from hyperadapters.methods.states import TextStates
 from hyperadapters.methods.table import Method
 from hyperadapters.tuner import HyperAdapterConfig, adapter_network, register
 from hyperadapters.tuner.conditioning import conditioning_of
+from hyperadapters.tuner.head import freeze_outputs
 from hyperadapters.tuner.upstream import upstream_warnings_ignored
 
 CONDITION = "annotator_ids"
@@ -66,7 +67,8 @@ class AnnotatorClassifier:
         self.model = model
         self.labels = labels
         self.vocabulary = vocabulary
-        self.lower = LowerLayers.of(backbone.model)
+        # A token that differs between annotators makes all layers differ.
+        self.lower = None if self.has_token else LowerLayers.of(backbone.model)
         # Found out by a call of the first layer.
         with conditioning_of(model).held(None, enabled=False):
             self._can_skip = self.lower is not None and self.lower.can_be_skipped
@@ -96,6 +98,9 @@ class AnnotatorClassifier:
         config = _config(method, settings, loaded.model, len(vocabulary))
         with upstream_warnings_ignored():
             model = get_peft_model(loaded.model, config)
+        if config.output_source == "per-condition":
+            # Heads have their start in common, and nothing else.
+            freeze_outputs(loaded.model, config.task_type)
         return cls(method, settings, loaded, model, labels, vocabulary)
 
     @classmethod
@@ -134,7 +139,19 @@ class AnnotatorClassifier:
     @property
     def shares_texts(self) -> bool:
         """See the class."""
-        return all(not source.adapts for source in self.network.sources)  # pyright: ignore
+        adapts = [source.adapts for source in self.network.sources]  # pyright: ignore
+        return not (self.has_token or any(adapts))
+
+    @property
+    def has_token(self) -> bool:
+        """Whether annotators are tokens of the input."""
+        return self.network.spec.token_source != "none"
+
+    @property
+    def max_length(self) -> int:
+        """Tokens at which texts are cut, as set, or where they would not fit with a further one."""
+        longest = self.settings.max_length
+        return min(longest, n_positions(self.backbone.model) - 1) if self.has_token else longest
 
     @property
     def keeps_states(self) -> bool:
@@ -166,7 +183,7 @@ class AnnotatorClassifier:
             self.backbone.tokenizer,
             self.vocabulary,
             self.labels,
-            self.settings.max_length,
+            self.max_length,
         )
 
     @contextmanager

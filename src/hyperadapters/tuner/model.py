@@ -20,6 +20,7 @@ from hyperadapters.tuner.layer import HyperAdapterLinear
 from hyperadapters.tuner.materialise import materialise_all
 from hyperadapters.tuner.merging import check_mergeable, merge
 from hyperadapters.tuner.plan import Plan
+from hyperadapters.tuner.token import token_width
 
 
 class HyperAdapterModel(BaseTuner):
@@ -119,6 +120,7 @@ class HyperAdapterModel(BaseTuner):
             shift_width=layers[0].in_features if layers else None,
             head_width=layers[-1].in_features if layers else None,
             n_labels=layers[-1].out_features if layers else None,
+            token_width=token_width(model, config.task_type),
             instance_width=states_width(model),
         )
         network = build_network(spec)
