@@ -36,8 +36,10 @@ class HeadWeights(NamedTuple):
 
     def mapped(self, function: Callable[[Tensor], Tensor]) -> "HeadWeights":
         """The same with a function applied to what differs between conditions."""
-        parts = [None if part is None else function(part) for part in self.of_conditions]
-        return HeadWeights(*parts[:3], self.taste_in, self.taste_out, parts[3])
+        shift, bias, gate, matrix = (
+            None if part is None else function(part) for part in self.of_conditions
+        )
+        return HeadWeights(shift, bias, gate, self.taste_in, self.taste_out, matrix)
 
     def silenced(self, kept: Tensor) -> "HeadWeights":
         """The same with no effect where `kept`, shape ``(n,)``, is false."""

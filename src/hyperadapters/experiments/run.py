@@ -24,6 +24,7 @@ from hyperadapters.inference import (
 )
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
+from hyperadapters.methods.full import FILE as BACKBONE_FILE
 from hyperadapters.tables import read_predictions, read_scores
 from hyperadapters.tables.frames import column_of, columns_of
 
@@ -176,7 +177,8 @@ class Run:
     def _fingerprint(self) -> str:
         """Of everything that the answers of the run depend on."""
         folder, found = self.folder, hashlib.sha256(versions()["hyperadapters"].encode())
-        weights = (folder.path / "adapter_model.safetensors", folder.counts)
+        names = ("adapter_model.safetensors", BACKBONE_FILE)
+        weights = (*(folder.path / name for name in names), folder.counts)
         for file in (folder.record, folder.labels, folder.vocabulary, *weights):
             if file.is_file():
                 found.update(hashlib.sha256(file.read_bytes()).digest())

@@ -88,6 +88,12 @@ class AdapterNetwork(nn.Module):
         if spec.token_source == "per-condition":
             self.token = StoredTokens(sizes, spec.token_width or 0, spec.condition_dropout)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are; with none it has nothing to be anywhere."""
+        found = next(self.parameters(), None)
+        return torch.device("cpu") if found is None else found.device
+
     def prepare(
         self,
         conditions: Mapping[str, Any],

@@ -11,7 +11,7 @@ from hyperadapters.encoders.combine import Combine
 from hyperadapters.errors import ConfigError
 from hyperadapters.hypernetworks.heads import HeadKind
 
-Source = Literal["generated", "learned", "per-condition"]
+Source = Literal["generated", "learned", "per-condition", "none"]
 BiasSource = Literal["generated", "per-condition", "none"]
 OutputSource = Literal["shared", "per-condition"]
 TokenSource = Literal["none", "per-condition"]

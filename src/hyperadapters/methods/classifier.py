@@ -21,6 +21,13 @@ from hyperadapters.hypernetworks import AdapterNetwork, StoredAdapters
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods.everyone import Everyone
 from hyperadapters.methods.examples import Examples
+from hyperadapters.methods.full import (
+    backbone_parameters,
+    is_full,
+    load_backbone_weights,
+    save_backbone,
+    train_backbone,
+)
 from hyperadapters.methods.settings import Settings
 from hyperadapters.methods.states import TextStates
 from hyperadapters.methods.table import Method
@@ -72,6 +79,7 @@ class AnnotatorClassifier:
         # Found out by a call of the first layer.
         with conditioning_of(model).held(None, enabled=False):
             self._can_skip = self.lower is not None and self.lower.can_be_skipped
+        self.is_full = is_full(method, settings)
         self._depth = _first_adapted_layer(backbone.model, settings)
         deviating = _deviating_layers(backbone.model, settings)
         self.first_deviating = deviating[0] if method.is_staged else self._depth
@@ -101,6 +109,8 @@ class AnnotatorClassifier:
         if config.output_source == "per-condition":
             # Heads have their start in common, and nothing else.
             freeze_outputs(loaded.model, config.task_type)
+        if is_full(method, settings):
+            train_backbone(loaded.model)
         return cls(method, settings, loaded, model, labels, vocabulary)
 
     @classmethod
@@ -122,6 +132,8 @@ class AnnotatorClassifier:
         loaded = load_backbone(backbone, len(labels))
         with upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
+        if is_full(method, settings):
+            load_backbone_weights(loaded.model, folder)
         model.eval()
         known = adapter_network(model).spec.conditions[CONDITION]
         size = known.size if isinstance(known, Lookup) else 0
@@ -161,6 +173,9 @@ class AnnotatorClassifier:
     def parameter_counts(self) -> dict[str, int]:
         """How many parameters are trained, and how many of them belong to single annotators."""
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        added = trained
+        if self.is_full:
+            added -= sum(p.numel() for _, p in backbone_parameters(self.backbone.model))
         tables = [m for m in self.network.modules() if isinstance(m, LookupEncoder)]
         of_conditions = sum(table.vectors.numel() for table in tables)
         stored = [m for m in self.network.modules() if isinstance(m, StoredAdapters)]
@@ -168,11 +183,16 @@ class AnnotatorClassifier:
         return {
             "trainable_parameters": trained,
             "condition_parameters": of_conditions,
-            "backbone_parameters": sum(p.numel() for p in self.model.parameters()) - trained,
+            "backbone_parameters": sum(p.numel() for p in self.model.parameters()) - added,
         }
 
     def save(self, folder: Path) -> None:
-        """Write the PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`)."""
+        """Write the PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`).
+
+        Where the backbone was trained it is written too (`backbone.safetensors`).
+        """
+        if self.is_full:
+            save_backbone(self.backbone.model, folder)
         # Embeddings are frozen; left to itself PEFT would ask the hub about their size.
         self.model.save_pretrained(folder, save_embedding_layers=False)  # pyright: ignore[reportCallIssue]
 
@@ -277,6 +297,9 @@ def _config(
 ) -> HyperAdapterConfig:
     first = _first_adapted_layer(model, settings)
     last = int(model.config.num_hidden_layers)
+    weights = dict(method.weights)
+    if is_full(method, settings):
+        weights["source"] = "none"
     return HyperAdapterConfig(
         task_type="SEQ_CLS",
         r=settings.r,
@@ -293,13 +316,15 @@ def _config(
         taste_rank=settings.taste_rank,
         condition_noise=settings.condition_noise,
         condition_dropout=settings.condition_dropout,
-        **method.weights,
+        **weights,
     )
 
 
 def _first_adapted_layer(model: Any, settings: Settings) -> int:
     """Number of the first adapted layer; 0 where there is no trunk to reuse."""
     layers = int(model.config.num_hidden_layers)
+    if settings.tuning == "full":
+        return 0
     if settings.adapted_layers > layers:
         raise ConfigError(
             f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers; "

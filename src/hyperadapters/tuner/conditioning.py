@@ -246,7 +246,7 @@ class Conditioning:
         check_known(conditions, self.tuner.declared)
         for adapter in self.tuner.active_adapters:
             network = self.tuner.network(adapter)
-            device = next(network.parameters()).device
+            device = network.device
             network.prepare(conditions, device, later=self.instances(conditions))
 
     @property
@@ -332,7 +332,7 @@ class Conditioning:
         weights, conditions = {}, {}
         for adapter in self.tuner.active_adapters:
             network = self.tuner.network(adapter)
-            device = next(network.parameters()).device
+            device = network.device
             prepared = network.prepare(given, device, later=pending)
             for name, value in prepared.items():
                 if rows is not None and value.shape[0] not in (1, rows):

@@ -70,8 +70,9 @@ class HyperAdapterConfig(PeftConfig):
             the classification head by itself when `task_type` is ``"SEQ_CLS"``.
         form: ``"lora"``, or the parallel ``"bottleneck"`` beside the feed-forward sub-layers.
         source: Where the weights come from: ``"generated"`` (a shared adapter plus what the
-            hypernetwork writes for each condition), ``"learned"`` (a shared adapter alone), or one
-            stored adapter ``"per-condition"``.
+            hypernetwork writes for each condition), ``"learned"`` (a shared adapter alone), one
+            stored adapter ``"per-condition"``, or ``"none"``: no layer is adapted, and conditions
+            are for head or token alone.
         width: Number of units of a bottleneck.
         activation: Of a bottleneck.
         gains: Whether each condition has a learned factor on each direction (rank or unit).
@@ -227,6 +228,8 @@ class HyperAdapterConfig(PeftConfig):
         Raises:
             ConfigError: Both are given.
         """
+        if self.groups is None and self.source == "none":
+            return []
         if self.groups is None:
             return [
                 Group(

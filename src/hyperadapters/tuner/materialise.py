@@ -102,7 +102,7 @@ def prepare_values(
             "the condition is a token of the input: no LoRA and no merged weight is equal to it"
         )
     _check_possible(network.spec.conditions, condition)
-    return network.prepare(condition, next(network.parameters()).device)
+    return network.prepare(condition, network.device)
 
 
 @torch.no_grad()
