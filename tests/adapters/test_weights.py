@@ -40,11 +40,13 @@ def test_groups_have_rows_of_their_own():
 def test_the_head_picks_too():
     bias, gate = torch.randn(2, 6), torch.randn(2, 7)
     taste_in, taste_out = torch.randn(7, 4), torch.randn(6, 7)
-    head = HeadWeights(None, bias, gate, taste_in, taste_out)
+    matrix = torch.randn(2, 3, 4)
+    head = HeadWeights(None, bias, gate, taste_in, taste_out, matrix)
     per_row = AdapterWeights([], head, ROWS).head_per_row()
     assert per_row.shift is None
     assert per_row.bias is not None and torch.equal(per_row.bias, bias[ROWS])
     assert per_row.gate is not None and torch.equal(per_row.gate, gate[ROWS])
+    assert per_row.matrix is not None and torch.equal(per_row.matrix, matrix[ROWS])
     assert per_row.taste_in is taste_in and per_row.taste_out is taste_out
     shift = torch.randn(2, 4)
     per_row = AdapterWeights([], HeadWeights(shift), ROWS).head_per_row()

@@ -14,7 +14,7 @@ def test_nobody_adds_nothing():
 
 def test_shapes():
     generator = HeadGenerator(4, 6, 3, taste_rank=5)
-    shift, bias, gate, taste_in, taste_out = generator(torch.randn(2, 4))
+    shift, bias, gate, taste_in, taste_out, _ = generator(torch.randn(2, 4))
     shapes = [tuple(part.shape) for part in (shift, bias, gate, taste_in, taste_out)]
     assert shapes == [(2, 6), (2, 3), (2, 5), (5, 6), (3, 5)]
 
@@ -48,7 +48,7 @@ def test_a_unit_vector_moves_a_logit_by_about_one():
 
 def changes(weights: HeadWeights, head: torch.nn.Linear, features: torch.Tensor) -> torch.Tensor:
     """What a head adds to its logits because of the weights."""
-    shift, bias, gate, taste_in, taste_out = weights
+    shift, bias, gate, taste_in, taste_out, _ = weights
     assert shift is not None and bias is not None
     added = torch.nn.functional.linear(shift, head.weight) + bias
     if gate is None or taste_in is None or taste_out is None:

@@ -40,6 +40,14 @@ def test_what_can_be_built(spec, group):
             {"conditions": {"annotators": Attributes({"age": 3})}, "bias_source": "per-condition"},
             "bias_source='per-condition' needs a Lookup among the conditions",
         ),
+        (
+            {"conditions": {"a": Attributes({"age": 3})}, "output_source": "per-condition"},
+            "output_source='per-condition' needs a Lookup among the conditions",
+        ),
+        (
+            {"head_width": None, "shift": False, "output_source": "per-condition"},
+            "output_source='per-condition' needs a classification head",
+        ),
         ({"head_width": None}, "shift=True needs a classification head"),
     ],
 )
@@ -94,6 +102,9 @@ def test_conditions_are_encoded_where_a_vector_is_read(spec, group):
     stored = replace(alone, groups=[replace(group, source="per-condition")])
     assert stored.encoded == []
     assert stored.needs_conditions
+    shared = replace(alone, groups=[replace(group, source="learned")], bias_source="none")
+    assert not shared.needs_conditions
+    assert replace(shared, output_source="per-condition").needs_conditions
 
 
 def test_the_published_network_is_the_one_that_is_not_centred(spec):

@@ -51,7 +51,7 @@ def total(network: AdapterNetwork, given: dict[str, Tensor]) -> tuple[Tensor, fl
             correction = place.form.apply(x, weights.at(number, site))
             largest = max(largest, correction.abs().max().item())
             loss = loss + (correction * torch.randn_like(correction)).sum()
-    shift, bias, gate, taste_in, taste_out = weights.head_per_row()
+    shift, bias, gate, taste_in, taste_out, _ = weights.head_per_row()
     features = torch.randn(ROWS, HEAD_WIDTH)
     added = torch.zeros(ROWS, N_LABELS)
     if shift is not None:

@@ -124,6 +124,64 @@ def test_who_asks_matters_as_the_method_has_it(tiny_bert, rows):
         assert differing == (1 if method in ("text-only", "majority") else 3), method
 
 
+def test_heads_of_people_start_alike_and_learn_alone(tiny_bert, rows):
+    method = find_method("multi-head")
+    settings = method.settings.changed({**SMALL, "head_dropout": 0.0})
+    people = Vocabulary(("u0", "u1", "v0", "v1"))
+    classifier = AnnotatorClassifier.build(
+        *(method, settings, tiny_bert, LabelSpace(("fine", "toxic")), people, 0)
+    )
+    texts = rows.drop_duplicates("text").head(3)[["text", "label"]]
+    crossed = texts.merge(pd.DataFrame({"annotator": [*people.names, "newcomer"]}), how="cross")
+
+    def answers():
+        return classifier.probabilities(classifier.examples(crossed)).reshape(3, 5, 2)
+
+    untrained = answers()
+    np.testing.assert_allclose(untrained, untrained[:, :1].repeat(5, axis=1), atol=1e-6)
+    heads = [p for n, p in classifier.network.named_parameters() if n.startswith("outputs.")]
+    optimizer = torch.optim.SGD(heads, lr=1.0)
+    examples = classifier.examples(crossed[crossed["annotator"] == "v0"])
+    for _ in range(3):
+        batch = RowBatch.of(np.arange(3), examples.text_of_row)
+        labels = torch.tensor(examples.labels.tolist())
+        torch.nn.functional.cross_entropy(classifier.logits(examples, batch), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    trained = answers()
+    np.testing.assert_array_equal(trained[:, [0, 1, 3]], untrained[:, [0, 1, 3]])
+    assert np.abs(trained[:, 2] - untrained[:, 2]).max() > 0.05
+    # The population's logits are the mean of those of all.
+    logits = np.log(trained)
+    wanted = logits[:, :4].mean(axis=1)
+    wanted -= np.log(np.exp(wanted).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(logits[:, 4], wanted, atol=1e-5)
+
+
+def test_texts_leave_room_for_the_users_token(tiny_bert, tiny_roberta, rows):
+    # 64 positions; RoBERTa's are counted from the one behind the padding's.
+    for backbone, room in ((tiny_bert, 64), (tiny_roberta, 63)):
+        classifier = build("user-token", backbone, max_length=512)
+        long = rows.head(2).assign(text=["good " * 100, "bad"])
+        examples = classifier.examples(long)
+        assert max(examples.tokens.lengths) == room - 1
+        assert np.isfinite(classifier.probabilities(examples)).all()
+        asked = classifier.everyone(np.arange(4))
+        assert np.isfinite(asked.probabilities(examples.tokens)).all()
+        assert build("user-token", backbone, max_length=16).max_length == 16
+        assert build("text-only", backbone, max_length=512).max_length == 512
+
+
+def test_no_states_are_kept_where_the_input_differs(tiny_bert, rows):
+    classifier = build("user-token", tiny_bert)
+    assert not classifier.keeps_states and not classifier.shares_texts
+    seen = Counter(classifier, 0)
+    examples = classifier.examples(rows)
+    with classifier.states_of(examples):
+        classifier.probabilities(examples)
+    assert seen.texts == len(rows)
+
+
 class Counter:
     """How many texts a layer has seen."""
 
@@ -137,7 +195,7 @@ class Counter:
         self.texts += inputs[0].shape[0]
 
 
-@pytest.mark.parametrize("method", ["hyperlora", "text-only", "intercept"])
+@pytest.mark.parametrize("method", ["hyperlora", "text-only", "intercept", "multi-head"])
 def test_a_text_runs_through_the_frozen_layers_once(method, tiny_bert, rows):
     classifier = build(method, tiny_bert)
     examples = classifier.examples(rows)
@@ -238,6 +296,7 @@ def test_condition_parameters_of_the_baselines(tiny_bert):
     few = {"hyperlora": 16, "hyperlora-paper": 16, "annotator-embedding": 16}
     few |= {"hyperlora+attributes": 16, "attributes-only": 0}
     few |= {"text-only": 0, "majority": 0, "intercept": 8}
+    few |= {"multi-head": 4 * (2 * 32 + 2), "user-token": 4 * 32}
     lora = build("lora-per-annotator", tiny_bert)
     stored = sum(p.numel() for n, p in lora.model.named_parameters() if ".sites." in n)
     assert stored > 0 and counts == {**few, "lora-per-annotator": stored + few["intercept"]}

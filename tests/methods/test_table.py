@@ -5,16 +5,9 @@ from hyperadapters.errors import ConfigError
 from hyperadapters.methods import DEFAULT_METHOD, METHODS, find_method
 
 NAMES = [
-    *(
-        "hyperlora",
-        "hyperlora-paper",
-        "hyperlora+attributes",
-        "attributes-only",
-        "text-only",
-        "intercept",
-        "annotator-embedding",
-    ),
-    *("lora-per-annotator", "majority", "global-mode", "annotator-mode"),
+    *("hyperlora", "hyperlora-paper", "hyperlora+attributes", "attributes-only", "text-only"),
+    *("intercept", "annotator-embedding", "multi-head", "user-token", "lora-per-annotator"),
+    *("majority", "global-mode", "annotator-mode"),
 ]
 
 

@@ -51,6 +51,34 @@ def test_an_intercept_learns_who_says_toxic_more_often(two_kinds, tiny_bert, tmp
     assert accuracy["text-only"] < 0.7
 
 
+PUBLISHED = {
+    "multi-head": {"condition_learning_rate": 1e-2},
+    # How to read a person off a token has to be learned first.
+    "user-token": {"epochs": 30, "adapted_layers": 0},
+}
+
+
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_published_methods_tell_two_kinds_of_people_apart(method, two_kinds, tiny_bert, tmp_path):
+    """As above."""
+    learn = {**LEARN, "shrinkage": 0.0, **PUBLISHED[method]}
+    run = fit(two_kinds, output=tmp_path / "run", method=method, backbone=tiny_bert, **learn)
+    assert score_of(run) > 0.75
+    test = two_kinds[two_kinds["split"] == "test"].drop_duplicates("text_id")
+    bad = test["text"].str.contains("bad|cruel|cold|nasty")
+    texts = test[["text"]].assign(text_id=np.where(bad, "bad ", "good ") + test["text_id"])
+    people = run.predict(texts)
+    of_kind = people["p_toxic"].groupby(
+        [people["annotator"].str[0], people["text_id"].str.split().str[0]]
+    )
+    p = of_kind.mean().unstack()
+    assert p.loc["u", "bad"] - p.loc["u", "good"] > 0.3
+    assert p.loc["v", "good"] - p.loc["v", "bad"] > 0.3
+    nobody = run.predict(texts, "population")
+    assert set(nobody["source"]) == {"population"}
+    assert 0.1 < nobody["p_toxic"].mean() < 0.9
+
+
 @pytest.mark.parametrize("method", ["hyperlora", "intercept", "hyperlora-paper"])
 def test_the_seed_fixes_everything(method, two_kinds, tiny_bert, quick, tmp_path):
     runs = {

@@ -27,7 +27,9 @@ def all_are_large(monkeypatch):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
 
-@pytest.mark.parametrize("method", ["hyperlora", "intercept", "hyperlora-paper"])
+@pytest.mark.parametrize(
+    "method", ["hyperlora", "intercept", "hyperlora-paper", "multi-head", "user-token"]
+)
 def test_resumed_is_uninterrupted(method, two_kinds, tiny_bert, quick, tmp_path):
     arguments = {"method": method, "backbone": tiny_bert, **quick}
     fit(two_kinds, output=tmp_path / "whole", **arguments)

@@ -44,6 +44,25 @@ def test_every_trained_parameter_has_one_role(name, model_of):
     assert len(set(of_role)) == len(of_role)
 
 
+def test_a_trained_backbone_has_a_rate_of_its_own(tiny_bert):
+    method = find_method("intercept")
+    settings = method.settings.changed({"tuning": "full", "backbone_learning_rate": 7e-5})
+    model = AnnotatorClassifier.build(
+        *(method, settings, tiny_bert, LabelSpace((0, 1)), Vocabulary(("a", "b")), 0)
+    ).model
+    names = {id(p): name for name, p in named_trainable(model)}
+    rate_of = {
+        names[id(p)]: group["lr"]
+        for group in build_optimizer(model, learning_rates(settings), 0.01).param_groups
+        for p in group["params"]
+    }
+    assert rate_of.keys() == set(names.values())
+    for name, rate in rate_of.items():
+        wanted = {"classifier": 1e-3, "vectors": 2e-2}
+        found = [value for part, value in wanted.items() if part in name] or [7e-5]
+        assert rate == found[0], name
+
+
 def test_roles(model_of):
     name_of = {}
     roles = {}
@@ -64,6 +83,14 @@ def test_roles(model_of):
     assert roles["attributes-only"]["condition"] == {"encoders.annotator_attributes.vectors"}
     assert roles["intercept"]["condition"] == {"biases.annotator_ids.vectors"}
     assert roles["text-only"]["condition"] == set()
+    parts = {f"outputs.annotator_ids.{part}.vectors" for part in ("weight", "bias")}
+    assert roles["multi-head"]["condition"] == parts
+    assert roles["user-token"]["condition"] == {"token.deviations.annotator_ids.vectors"}
+    assert "token.population" in roles["user-token"]["shared"]
+    assert not any(found["backbone"] for found in roles.values())
+    # What heads of people have in common is their start, which is not trained.
+    heads = [sum("classifier" in name for name in roles[m]["shared"]) for m in NETWORKS]
+    assert dict(zip(NETWORKS, heads, strict=True)) == {m: 2 * (m != "multi-head") for m in NETWORKS}
     assert roles["text-only"]["deviation"] == roles["hyperlora-paper"]["deviation"] == set()
 
 
@@ -86,8 +113,10 @@ def test_each_role_has_its_rate_and_matrices_decay(name, model_of):
 
 
 def test_rates_are_those_of_the_settings():
-    settings = Settings(learning_rate=1.0, deviation_learning_rate=2.0, condition_learning_rate=3.0)
-    assert learning_rates(settings) == {"shared": 1.0, "deviation": 2.0, "condition": 3.0}
+    rates = {"learning_rate": 1.0, "deviation_learning_rate": 2.0, "condition_learning_rate": 3.0}
+    settings = Settings(**rates, backbone_learning_rate=4.0)
+    wanted = {"shared": 1.0, "deviation": 2.0, "condition": 3.0, "backbone": 4.0}
+    assert learning_rates(settings) == wanted
 
 
 def shape(schedule, n_steps=10, warmup=4):

@@ -40,6 +40,7 @@ def test_fields_out_of_range(changes, message):
     [
         ("hypernetwork", "one of 'mlp', 'basis', 'chunked', 'two-tower', 'hyperdecoder'"),
         ("bias_source", "one of 'generated', 'per-condition', 'none'"),
+        ("output_source", "one of 'shared', 'per-condition'"),
     ],
 )
 def test_choices(field, wanted):
@@ -116,6 +117,8 @@ def test_without_a_head_nothing_is_generated_for_it():
     assert (spec.shift, spec.bias_source, spec.taste_rank) == (True, "generated", 16)
     stored = HyperAdapterConfig(conditions={"a": Lookup(3)}, bias_source="per-condition")
     assert stored.network_spec([], head_width=32, n_labels=3).taste_rank == 0
+    stored = HyperAdapterConfig(conditions={"a": Lookup(3)}, output_source="per-condition")
+    assert stored.network_spec([]).output_source == "shared"
 
 
 def test_scale():

@@ -28,6 +28,7 @@ VARIANTS = {
     "gains": {"gains": True, "r": 4},
     "patterns": {"rank_pattern": {"value": 3}, "alpha_pattern": {"query": 5}},
     "stored": {"source": "per-condition"},
+    "output layers": {"output_source": "per-condition", "bias_source": "none"},
     "basis": {"hypernetwork": "basis"},
     "two groups on a module": {
         "groups": [

@@ -27,7 +27,7 @@ def assert_nothing_is_left(model):
     conditioning = conditioning_of(model)
     assert conditioning.active is None and conditioning.enabled and conditioning.waiting == {}
     head = conditioning.tuner._head
-    assert head is None or head._taste is None
+    assert head is None or head._of_features is None
 
 
 def failing(module):

@@ -2,7 +2,7 @@
 
 from hyperadapters.adapters.bottleneck import Activation, Bottleneck, BottleneckWeights
 from hyperadapters.adapters.directions import Directions
-from hyperadapters.adapters.head import HeadWeights, taste_logits
+from hyperadapters.adapters.head import HeadWeights, matrix_logits, taste_logits
 from hyperadapters.adapters.lora import LoRA, LoRAWeights, apply_lora
 from hyperadapters.adapters.near_zero import near_zero_
 from hyperadapters.adapters.placement import AdapterForm, Placement, SiteWeights, silenced
@@ -35,6 +35,7 @@ __all__ = [
     "Unwritten",
     "add_per_row",
     "apply_lora",
+    "matrix_logits",
     "near_zero_",
     "project",
     "scale_per_row",

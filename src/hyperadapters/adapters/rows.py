@@ -56,7 +56,7 @@ def add_per_row(
     """
     if values.shape[0] == 1:
         return x + values[0].to(x.dtype)
-    return torch.reshape(_grouped(x, values) + values.to(x.dtype).unsqueeze(1), x.shape)
+    return torch.reshape(grouped(x, values) + values.to(x.dtype).unsqueeze(1), x.shape)
 
 
 def scale_per_row(
@@ -69,7 +69,7 @@ def scale_per_row(
     """
     if values.shape[0] == 1:
         return x * values[0].to(x.dtype)
-    return torch.reshape(_grouped(x, values) * values.to(x.dtype).unsqueeze(1), x.shape)
+    return torch.reshape(grouped(x, values) * values.to(x.dtype).unsqueeze(1), x.shape)
 
 
 def taken(values: Tensor, rows: Int[Tensor, " rows"] | None) -> Tensor:
@@ -79,7 +79,12 @@ def taken(values: Tensor, rows: Int[Tensor, " rows"] | None) -> Tensor:
     return values.index_select(0, rows)
 
 
-def _grouped(x: Tensor, values: Tensor) -> Tensor:
+def grouped(x: Tensor, values: Tensor) -> Tensor:
+    """`x` with the rows of one set of values side by side, shape ``(n, rows / n, width)``.
+
+    Raises:
+        AdapterShapeError: The number of rows is not a multiple of n.
+    """
     n, rows = values.shape[0], x.shape[0]
     if rows % n:
         raise AdapterShapeError(

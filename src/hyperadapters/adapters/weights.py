@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hyperadapters.adapters.bottleneck import BottleneckWeights
@@ -70,14 +70,17 @@ class AdapterWeights:
     Attributes:
         groups: Weights per group, in the order of the groups, or why there are none.
         head: What the classification head receives.
-        head_rows: For every row the position of its condition in `head`; `None` as in a group.
+        head_rows: For every row the position of its condition in `head` and `token`; `None` as in
+            a group.
         n_rows: Number of rows these weights were made for; `None` when they serve any number.
+        token: Embeddings of the token that is put into the input, shape ``(n, width)``.
     """
 
     groups: Sequence[GroupWeights | Absent]
     head: HeadWeights = HeadWeights()  # noqa: RUF009 - a NamedTuple does not change
     head_rows: Int[Tensor, " rows"] | None = None
     n_rows: int | None = None
+    token: Float[Tensor, "n width"] | None = None
 
     def at(self, group: int, site: int) -> SiteWeights | None:
         """The weights of one site of one group, one set per row (or a single one for all rows).
@@ -105,12 +108,8 @@ class AdapterWeights:
 
     def head_per_row(self) -> HeadWeights:
         """What the head receives, one line per row (or a single line for all rows)."""
-        shift, bias, gate, taste_in, taste_out = self.head
-        rows = self.head_rows
-        return HeadWeights(
-            shift=None if shift is None else taken(shift, rows),
-            bias=None if bias is None else taken(bias, rows),
-            gate=None if gate is None else taken(gate, rows),
-            taste_in=taste_in,
-            taste_out=taste_out,
-        )
+        return self.head.mapped(lambda values: taken(values, self.head_rows))
+
+    def token_per_row(self) -> Float[Tensor, "n width"] | None:
+        """The embeddings of the token, one per row (or a single one for all rows)."""
+        return None if self.token is None else taken(self.token, self.head_rows)

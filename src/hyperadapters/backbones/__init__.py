@@ -14,6 +14,7 @@ from hyperadapters.backbones.frozen_linear import (
 from hyperadapters.backbones.load import BUILT_IN, Backbone, load_backbone
 from hyperadapters.backbones.lower import LowerLayers
 from hyperadapters.backbones.pooled import MeanPooledClassifier
+from hyperadapters.backbones.positions import first_position, n_positions
 from hyperadapters.backbones.seq2seq import BUILT_IN_SEQ2SEQ, Seq2SeqBackbone, load_seq2seq
 
 __all__ = [
@@ -27,8 +28,10 @@ __all__ = [
     "LowerLayers",
     "MeanPooledClassifier",
     "Seq2SeqBackbone",
+    "first_position",
     "load_backbone",
     "load_seq2seq",
+    "n_positions",
     "start_at_shares",
     "use_fast_products",
     "use_plain_products",

@@ -85,5 +85,6 @@ TaskLabels = Annotated[
 # Kept here as words, for `--help` must not wait for torch; a test compares them with the table.
 METHOD_NAMES: Final = (
     "hyperlora, hyperlora-paper, hyperlora+attributes, attributes-only, text-only, intercept, "
-    "annotator-embedding, lora-per-annotator, majority, global-mode, annotator-mode"
+    "annotator-embedding, multi-head, user-token, lora-per-annotator, majority, global-mode, "
+    "annotator-mode"
 )

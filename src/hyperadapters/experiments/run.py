@@ -27,6 +27,7 @@ from hyperadapters.inference import (
 )
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
+from hyperadapters.methods.full import FILE as BACKBONE_FILE
 from hyperadapters.tables import read_predictions, read_scores
 
 _DAMAGE = (
@@ -192,7 +193,8 @@ class Run:
     def _fingerprint(self) -> str:
         """Of everything that the answers of the run depend on."""
         folder, found = self.folder, hashlib.sha256(versions()["hyperadapters"].encode())
-        weights = (folder.path / "adapter_model.safetensors", folder.counts)
+        names = ("adapter_model.safetensors", BACKBONE_FILE)
+        weights = (*(folder.path / name for name in names), folder.counts)
         for file in (folder.record, folder.labels, folder.vocabulary, folder.people, *weights):
             if file.is_file():
                 found.update(hashlib.sha256(file.read_bytes()).digest())

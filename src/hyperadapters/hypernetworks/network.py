@@ -32,9 +32,11 @@ from hyperadapters.hypernetworks.centred import CentredHypernetwork
 from hyperadapters.hypernetworks.encoded import Encoded
 from hyperadapters.hypernetworks.head import HeadGenerator
 from hyperadapters.hypernetworks.learned import LearnedAdapter
+from hyperadapters.hypernetworks.outputs import StoredOutputs
 from hyperadapters.hypernetworks.sources import GroupSource
 from hyperadapters.hypernetworks.spec import GroupSpec, NetworkSpec
 from hyperadapters.hypernetworks.stored import StoredAdapters
+from hyperadapters.hypernetworks.tokens import StoredTokens
 
 
 class AdapterNetwork(nn.Module):
@@ -73,12 +75,24 @@ class AdapterNetwork(nn.Module):
                 live=combiner.live & spec.centred,
             )
         self.biases = nn.ModuleDict()
+        sizes = {n: c.size for n, c in spec.conditions.items() if isinstance(c, Lookup)}
         if spec.bias_source == "per-condition":
-            for name, condition in spec.conditions.items():
-                if isinstance(condition, Lookup):
-                    self.biases[name] = LookupEncoder(
-                        condition.size, spec.n_labels or 0, start="lora", name=name
-                    )
+            for name, size in sizes.items():
+                self.biases[name] = LookupEncoder(size, spec.n_labels or 0, start="lora", name=name)
+        self.outputs = nn.ModuleDict()
+        if spec.output_source == "per-condition":
+            for name, size in sizes.items():
+                widths = spec.head_width or 0, spec.n_labels or 0
+                self.outputs[name] = StoredOutputs(size, *widths)
+        self.token: StoredTokens | None = None
+        if spec.token_source == "per-condition":
+            self.token = StoredTokens(sizes, spec.token_width or 0, spec.condition_dropout)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are; with none it has nothing to be anywhere."""
+        found = next(self.parameters(), None)
+        return torch.device("cpu") if found is None else found.device
 
     def prepare(
         self,
@@ -154,8 +168,12 @@ class AdapterNetwork(nn.Module):
         head, head_rows = HeadWeights(), None
         if not set(pending) & self.spec.stages.keys():
             head, head_rows = self._head(encoded, known)
+        token = None
+        if self.token is not None:
+            values, head_rows = encoded.distinct(tuple(self.spec.conditions))
+            token = self.token(values)
         # A single condition for the whole batch, however long: no row has one of its own.
-        return AdapterWeights(groups, head, head_rows, n_rows if n_rows > 1 else None)
+        return AdapterWeights(groups, head, head_rows, n_rows if n_rows > 1 else None, token)
 
     def _group(
         self, number: int, encoded: Encoded, known: Bool[Tensor, " rows"] | None
@@ -246,7 +264,7 @@ class AdapterNetwork(nn.Module):
     def _head(
         self, encoded: Encoded, known: Bool[Tensor, " rows"] | None
     ) -> tuple[HeadWeights, Int[Tensor, " rows"] | None]:
-        if self.head is None and not self.biases:
+        if not self.spec.writes_head:
             return HeadWeights(), None
         names = tuple(self.spec.conditions)
         values, rows = encoded.distinct(names)
@@ -255,7 +273,10 @@ class AdapterNetwork(nn.Module):
             head = self.head(encoded.combined(names, self._owner("head")))
         for name in self.biases:
             stored = self.biases[name](values[name])
-            head = head._replace(bias=stored if head.bias is None else head.bias + stored)
+            head = head._replace(bias=_sum(head.bias, stored))
+        for name in self.outputs:
+            matrix, bias = self.outputs[name](values[name])
+            head = head._replace(bias=_sum(head.bias, bias), matrix=_sum(head.matrix, matrix))
         if known is None:
             return head, rows
         per_row = AdapterWeights((), head, rows).head_per_row()
@@ -277,6 +298,10 @@ class AdapterNetwork(nn.Module):
         lengths = {name: conditions[name].shape[0] for name in names}
         if len(set(lengths.values())) > 1:
             raise ConditionError(f"conditions differ in length: {lengths}")
+
+
+def _sum(before: Tensor | None, added: Tensor) -> Tensor:
+    return added if before is None else before + added
 
 
 def _silenced(weights: GroupWeights, site: int, known: Tensor) -> SiteWeights | Unwritten:

@@ -11,8 +11,10 @@ from hyperadapters.encoders.combine import Combine
 from hyperadapters.errors import ConfigError
 from hyperadapters.hypernetworks.heads import HeadKind
 
-Source = Literal["generated", "learned", "per-condition"]
+Source = Literal["generated", "learned", "per-condition", "none"]
 BiasSource = Literal["generated", "per-condition", "none"]
+OutputSource = Literal["shared", "per-condition"]
+TokenSource = Literal["none", "per-condition"]
 HypernetworkKind = Literal["mlp", "basis", "chunked", "two-tower", "hyperdecoder"]
 
 # Hypernetworks to which a vector of zero is not the population.
@@ -78,6 +80,10 @@ class NetworkSpec:
         start: How it starts, see `CentredHypernetwork`.
         bias_source: Where the logit bias comes from: generated from the vector, one stored bias
             per condition, or none.
+        output_source: Whether the head's last layer is ``"shared"``, or each condition stores one
+            of its own, see `StoredOutputs`.
+        token_source: Whether a token is put into the input, of which each condition stores an
+            embedding, see `StoredTokens`.
         shift: Whether a shift of the head's input is generated.
         taste_rank: Rank of the generated low-rank adapter of the head; 0 for none.
         condition_width: Width of condition vectors that declare none.
@@ -93,6 +99,7 @@ class NetworkSpec:
         shift_width: Width of what the head reads (for `shift`); by default `head_width`.
         head_width: Width of what the head's last layer reads (for the taste).
         n_labels: Number of logits (for the bias).
+        token_width: Width of the backbone's embeddings of words (for the token).
         instance_width: Width of the backbone's states (for `Instance` conditions).
         share_encoders: Whether all groups read one vector of a condition, or each has an encoder of
             its own.
@@ -106,6 +113,8 @@ class NetworkSpec:
     hypernetwork: HypernetworkKind = "mlp"
     start: Start = "zero-change"
     bias_source: BiasSource = "generated"
+    output_source: OutputSource = "shared"
+    token_source: TokenSource = "none"
     shift: bool = True
     taste_rank: int = 0
     condition_width: int = 64
@@ -121,6 +130,7 @@ class NetworkSpec:
     shift_width: int | None = None
     head_width: int | None = None
     n_labels: int | None = None
+    token_width: int | None = None
     instance_width: int | None = None
     share_encoders: bool = True
     recompute_weights: bool = False
@@ -145,7 +155,7 @@ class NetworkSpec:
     @property
     def writes_head(self) -> bool:
         """Whether what the head receives depends on the condition."""
-        return self.generates_head or self.bias_source == "per-condition"
+        return self.generates_head or "per-condition" in (self.bias_source, self.output_source)
 
     @property
     def encoded(self) -> list[str]:
@@ -156,7 +166,8 @@ class NetworkSpec:
     @property
     def needs_conditions(self) -> bool:
         """Whether the weights depend on the condition at all."""
-        return self.writes_head or any(group.adapts for group in self.groups)
+        stored = self.token_source == "per-condition"
+        return stored or self.writes_head or any(group.adapts for group in self.groups)
 
     def check(self) -> None:
         """Refuse what cannot be built.
@@ -173,10 +184,13 @@ class NetworkSpec:
             )
         if self.bias_source != "none" and not self.n_labels:
             raise ConfigError(f"bias_source={self.bias_source!r} needs a classification head")
-        if self.bias_source == "per-condition" and not any(
-            isinstance(condition, Lookup) for condition in self.conditions.values()
-        ):
-            raise ConfigError("bias_source='per-condition' needs a Lookup among the conditions")
+        if self.output_source != "shared" and not (self.n_labels and self.head_width):
+            raise ConfigError(f"output_source={self.output_source!r} needs a classification head")
+        looked_up = any(isinstance(condition, Lookup) for condition in self.conditions.values())
+        for name in ("bias_source", "output_source", "token_source"):
+            if getattr(self, name) == "per-condition" and not looked_up:
+                raise ConfigError(f"{name}='per-condition' needs a Lookup among the conditions")
+        self._check_token()
         if self.shift and not self.head_width:
             raise ConfigError("shift=True needs a classification head")
         if self.start == "near-zero" and self.hypernetwork != "hyperdecoder":
@@ -188,6 +202,17 @@ class NetworkSpec:
             )
         for group in self.groups:
             self._check_group(group)
+
+    def _check_token(self) -> None:
+        if self.token_source == "none":
+            return
+        if not self.token_width:
+            raise ConfigError(f"token_source={self.token_source!r} needs a classifier of texts")
+        if alone := [n for n, c in self.conditions.items() if c.unknown == "base"]:
+            raise ConfigError(
+                f"token_source={self.token_source!r}: a row with a token cannot be answered by the "
+                f"plain backbone; {', '.join(alone)} needs unknown='population' or 'error'"
+            )
 
     def _check_group(self, group: GroupSpec) -> None:
         if unknown := sorted(set(group.conditions) - set(self.conditions)):

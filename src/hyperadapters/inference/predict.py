@@ -92,7 +92,7 @@ class Answers:
 
 def _tokens(fitted: AnnotatorClassifier, texts: pd.DataFrame) -> TokenizedTexts:
     pairs = column_of(texts, "text_pair").tolist() if "text_pair" in texts else None
-    length = fitted.settings.max_length
+    length = fitted.max_length
     return tokenize(fitted.backbone.tokenizer, column_of(texts, "text").tolist(), pairs, length)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from hyperadapters.backbones import Backbone, LowerLayers, load_backbone
+from hyperadapters.backbones import Backbone, LowerLayers, load_backbone, n_positions
 from hyperadapters.conditions import Condition, Lookup, Vocabulary
 from hyperadapters.data.array_cache import ArrayCache, default_folder
 from hyperadapters.data.batches import RowBatch, prediction_batches
@@ -23,11 +23,19 @@ from hyperadapters.hypernetworks import AdapterNetwork, StoredAdapters
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods.everyone import Everyone
 from hyperadapters.methods.examples import Examples
+from hyperadapters.methods.full import (
+    backbone_parameters,
+    is_full,
+    load_backbone_weights,
+    save_backbone,
+    train_backbone,
+)
 from hyperadapters.methods.settings import Settings
 from hyperadapters.methods.states import TextStates
 from hyperadapters.methods.table import Method
 from hyperadapters.tuner import HyperAdapterConfig, adapter_network, register
 from hyperadapters.tuner.conditioning import conditioning_of
+from hyperadapters.tuner.head import freeze_outputs
 from hyperadapters.tuner.upstream import upstream_warnings_ignored
 
 CONDITION = "annotator_ids"
@@ -72,17 +80,13 @@ class AnnotatorClassifier:
         self.labels = labels
         self.vocabulary = vocabulary
         self.people = people
-        of_known = (
-            people.of_annotators(vocabulary.names) if people else np.empty((len(vocabulary), 0))
-        )
-        # Of nobody in particular, whose index is -1, nothing is known.
-        self._attributes = np.vstack([of_known, np.full((1, of_known.shape[1]), -1)]).astype(
-            np.int64
-        )
-        self.lower = LowerLayers.of(backbone.model)
+        self._attributes = _of_known(people, vocabulary)
+        # A token that differs between annotators makes all layers differ.
+        self.lower = None if self.has_token else LowerLayers.of(backbone.model)
         # Found out by a call of the first layer.
         with conditioning_of(model).held(None, enabled=False):
             self._can_skip = self.lower is not None and self.lower.can_be_skipped
+        self.is_full = is_full(method, settings)
         self._depth = _first_adapted_layer(backbone.model, settings)
         deviating = _deviating_layers(backbone.model, settings)
         self.first_deviating = deviating[0] if method.is_staged else self._depth
@@ -110,6 +114,11 @@ class AnnotatorClassifier:
         config = _config(method, settings, loaded.model, len(vocabulary), people)
         with upstream_warnings_ignored():
             model = get_peft_model(loaded.model, config)
+        if config.output_source == "per-condition":
+            # Heads have their start in common, and nothing else.
+            freeze_outputs(loaded.model, config.task_type)
+        if is_full(method, settings):
+            train_backbone(loaded.model)
         return cls(method, settings, loaded, model, labels, vocabulary, people)
 
     @classmethod
@@ -132,6 +141,8 @@ class AnnotatorClassifier:
         loaded = load_backbone(backbone, len(labels), head=settings.head)
         with upstream_warnings_ignored():
             model = PeftModel.from_pretrained(loaded.model, folder)
+        if is_full(method, settings):
+            load_backbone_weights(loaded.model, folder)
         model.eval()
         known = adapter_network(model).spec.conditions.get(CONDITION)
         size = known.size if isinstance(known, Lookup) else len(vocabulary)
@@ -149,7 +160,19 @@ class AnnotatorClassifier:
     @property
     def shares_texts(self) -> bool:
         """See the class."""
-        return all(not source.adapts for source in self.network.sources)  # pyright: ignore
+        adapts = [source.adapts for source in self.network.sources]  # pyright: ignore
+        return not (self.has_token or any(adapts))
+
+    @property
+    def has_token(self) -> bool:
+        """Whether annotators are tokens of the input."""
+        return self.network.spec.token_source != "none"
+
+    @property
+    def max_length(self) -> int:
+        """Tokens at which texts are cut, as set, or where they would not fit with a further one."""
+        longest = self.settings.max_length
+        return min(longest, n_positions(self.backbone.model) - 1) if self.has_token else longest
 
     @property
     def keeps_states(self) -> bool:
@@ -159,6 +182,9 @@ class AnnotatorClassifier:
     def parameter_counts(self) -> dict[str, int]:
         """How many parameters are trained, and how many of them belong to single annotators."""
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        added = trained
+        if self.is_full:
+            added -= sum(p.numel() for _, p in backbone_parameters(self.backbone.model))
         tables = [m for m in self.network.modules() if isinstance(m, LookupEncoder)]
         of_conditions = sum(table.vectors.numel() for table in tables)
         stored = [m for m in self.network.modules() if isinstance(m, StoredAdapters)]
@@ -166,11 +192,16 @@ class AnnotatorClassifier:
         return {
             "trainable_parameters": trained,
             "condition_parameters": of_conditions,
-            "backbone_parameters": sum(p.numel() for p in self.model.parameters()) - trained,
+            "backbone_parameters": sum(p.numel() for p in self.model.parameters()) - added,
         }
 
     def save(self, folder: Path) -> None:
-        """Write the PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`)."""
+        """Write the PEFT adapter (`adapter_config.json`, `adapter_model.safetensors`).
+
+        Where the backbone was trained it is written too (`backbone.safetensors`).
+        """
+        if self.is_full:
+            save_backbone(self.backbone.model, folder)
         # Embeddings are frozen; left to itself PEFT would ask the hub about their size.
         self.model.save_pretrained(folder, save_embedding_layers=False)  # pyright: ignore[reportCallIssue]
 
@@ -181,7 +212,7 @@ class AnnotatorClassifier:
             self.backbone.tokenizer,
             self.vocabulary,
             self.labels,
-            self.settings.max_length,
+            self.max_length,
             self.people,
         )
 
@@ -290,6 +321,9 @@ def _config(
 ) -> HyperAdapterConfig:
     first = _first_adapted_layer(model, settings)
     last = int(model.config.num_hidden_layers)
+    weights = dict(method.weights)
+    if is_full(method, settings):
+        weights["source"] = "none"
     return HyperAdapterConfig(
         task_type="SEQ_CLS",
         r=settings.r,
@@ -306,7 +340,7 @@ def _config(
         taste_rank=settings.taste_rank,
         condition_noise=settings.condition_noise,
         condition_dropout=settings.condition_dropout,
-        **method.weights,
+        **weights,
     )
 
 
@@ -324,6 +358,8 @@ def _conditions(method: Method, n_annotators: int, people: People | None) -> dic
 def _first_adapted_layer(model: Any, settings: Settings) -> int:
     """Number of the first adapted layer; 0 where there is no trunk to reuse."""
     layers = int(model.config.num_hidden_layers)
+    if settings.tuning == "full":
+        return 0
     if settings.adapted_layers > layers:
         raise ConfigError(
             f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers; "

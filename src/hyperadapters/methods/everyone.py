@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hyperadapters.adapters import AdapterWeights, GroupWeights, HeadWeights
+from hyperadapters.adapters import AdapterWeights, GroupWeights
 from hyperadapters.backbones import LowerLayers
 from hyperadapters.data.tokens import TokenizedTexts
 from hyperadapters.methods.crossed_layer import CrossedLayer, can_be_crossed
@@ -68,6 +68,7 @@ class Everyone:
         self._kept: Active | None = None
         self._block = self._annotators_per_block()
         self._lower: LowerLayers | None = None
+        self._start = 0
         self._layers: list[CrossedLayer] | None = None
         lower = classifier.lower
         if lower is not None and lower.can_be_skipped:
@@ -216,26 +217,30 @@ def _aligned(weights: AdapterWeights) -> AdapterWeights:
         else group
         for group in weights.groups
     ]
-    return replace(weights, groups=groups, head=weights.head_per_row(), head_rows=None)
+    parts = {"head": weights.head_per_row(), "token": weights.token_per_row()}
+    return replace(weights, groups=groups, head_rows=None, **parts)
 
 
 def _some(active: Active, start: int, n: int) -> Active:
     """The weights of some of the annotators."""
 
-    def cut(tensor: Tensor | None) -> Tensor | None:
-        return tensor if tensor is None or len(tensor) == 1 else tensor[start : start + n]
+    def cut(tensor: Tensor) -> Tensor:
+        return tensor if len(tensor) == 1 else tensor[start : start + n]
+
+    def cut_site(site: Any) -> Any:
+        return type(site)(*(None if tensor is None else cut(tensor) for tensor in site))
 
     weights = {}
     for name, old in active.weights.items():
         groups = [
-            GroupWeights([type(site)(*map(cut, site)) for site in group.sites])  # pyright: ignore
+            GroupWeights([cut_site(site) for site in group.sites])
             if isinstance(group, GroupWeights)
             else group
             for group in old.groups
         ]
-        shift, bias, gate = (cut(tensor) for tensor in old.head[:3])
-        head = HeadWeights(shift, bias, gate, *old.head[3:])
-        weights[name] = replace(old, groups=groups, head=head, n_rows=n)
+        head = old.head.mapped(cut)
+        token = None if old.token is None else cut(old.token)
+        weights[name] = replace(old, groups=groups, head=head, token=token, n_rows=n)
     return replace(active, weights=weights, n_rows=n)
 
 
@@ -243,5 +248,6 @@ def _bytes_per_annotator(weights: AdapterWeights) -> int:
     groups = [group for group in weights.groups if isinstance(group, GroupWeights)]
     # Without gradients all are written.
     tensors = [t for group in groups for site in group.sites for t in site]  # pyright: ignore
-    found = [t for t in (*tensors, *weights.head[:3]) if t is not None and len(t) > 1]
+    parts = (*tensors, *weights.head.of_conditions, weights.token)
+    found = [t for t in parts if t is not None and len(t) > 1]
     return sum(t.numel() // len(t) * t.element_size() for t in found)

@@ -20,6 +20,7 @@ class Settings(SettingsTable):
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "schedule": ("cosine", "linear", "constant"),
         "precision": ("float32", "bfloat16"),
+        "tuning": ("lora", "full"),
         "keep_states": ("memory", "disk", "no"),
         "decision": DECISIONS,
         "head": HEADS,
@@ -32,6 +33,9 @@ class Settings(SettingsTable):
     r: int = setting(4, "LoRA rank")
     lora_alpha: float = setting(8.0, "the LoRA correction is multiplied by lora_alpha / r")
     lora_dropout: float = setting(0.0, "dropout on the input of the LoRA correction")
+    tuning: str = setting(
+        "lora", "what all annotators share: lora beside the layers, or full: the whole backbone"
+    )
     adapted_layers: int = setting(4, "number of layers to adapt, counted from the top; 0: all")
     deviating_layers: int = setting(
         1, "in how many of these an annotator's LoRA deviates (hyperlora); 0: in all of them"
@@ -75,6 +79,9 @@ class Settings(SettingsTable):
     )
     batch_size: int = setting(64, "rows a batch")
     learning_rate: float = setting(1e-3, "learning rate of everything that has none of its own")
+    backbone_learning_rate: float = setting(
+        5e-5, "learning rate of the backbone where it is trained (tuning=full)"
+    )
     deviation_learning_rate: float = setting(3e-4, "learning rate of what writes the deviations")
     condition_learning_rate: float = setting(
         2e-2, "learning rate of annotators' vectors and stored biases"

@@ -128,6 +128,18 @@ _TABLE = (
         weights={"source": "learned", "bias_source": "none"},
     ),
     Method(
+        "multi-head",
+        "one shared LoRA + an output layer of the head for each annotator (Davani et al. 2022)",
+        defaults={"shrinkage": 0.0, "condition_learning_rate": 1e-3},
+        weights={**_SHARED, "bias_source": "none", "output_source": "per-condition"},
+    ),
+    Method(
+        "user-token",
+        "one shared LoRA + an embedding for each annotator, read as a word of the text",
+        defaults={"shrinkage": 0.0, "condition_dropout": 0.1, "condition_learning_rate": 5e-3},
+        weights={**_SHARED, "bias_source": "none", "token_source": "per-condition"},
+    ),
+    Method(
         "lora-per-annotator",
         "a LoRA and a logit bias of its own for each annotator, nothing of them shared",
         defaults={"shrinkage": 0.1},

@@ -10,13 +10,16 @@ from torch import nn
 from hyperadapters.encoders import AttributesEncoder, LookupEncoder
 from hyperadapters.hypernetworks import CentredHypernetwork
 from hyperadapters.methods import Settings
+from hyperadapters.methods.full import backbone_parameters
 from hyperadapters.training.large_tables import LargeTables
 from hyperadapters.tuner import adapter_network
+from hyperadapters.tuner.conditioning import conditioning_of
 
 Role = str
 CONDITION: Role = "condition"
 DEVIATION: Role = "deviation"
 SHARED: Role = "shared"
+BACKBONE: Role = "backbone"
 
 
 def parameters_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
@@ -24,16 +27,20 @@ def parameters_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
 
     ``condition``: vectors and stored biases, which move only when their annotator is in the batch
     and so need a much higher rate. ``deviation``: what a centred hypernetwork adds to the shared
-    adapter. ``shared``: everything else (shared LoRA, head, maps of shift and bias).
+    adapter. ``backbone``: the backbone, where it is trained. ``shared``: everything else (shared
+    LoRA, head, maps of shift and bias).
     """
-    role_of: dict[int, Role] = {}
+    inner = conditioning_of(model).tuner.model
+    role_of: dict[int, Role] = {id(p): BACKBONE for _, p in backbone_parameters(inner)}
     for module in adapter_network(model).modules():
         if isinstance(module, CentredHypernetwork):
             role_of |= {id(p): DEVIATION for p in module.parameters()}
             role_of |= {id(p): SHARED for p in module.shared.parameters()}
         elif isinstance(module, LookupEncoder | AttributesEncoder):
             role_of |= {id(p): CONDITION for p in module.parameters()}
-    roles: dict[Role, list[nn.Parameter]] = {CONDITION: [], DEVIATION: [], SHARED: []}
+    roles: dict[Role, list[nn.Parameter]] = {
+        role: [] for role in (CONDITION, DEVIATION, SHARED, BACKBONE)
+    }
     for _, parameter in named_trainable(model):
         roles[role_of.get(id(parameter), SHARED)].append(parameter)
     return roles
@@ -126,6 +133,7 @@ def learning_rates(settings: Settings) -> dict[Role, float]:
         CONDITION: settings.condition_learning_rate,
         DEVIATION: settings.deviation_learning_rate,
         SHARED: settings.learning_rate,
+        BACKBONE: settings.backbone_learning_rate,
     }
 
 

@@ -246,7 +246,7 @@ class Conditioning:
         check_known(conditions, self.tuner.declared)
         for adapter in self.tuner.active_adapters:
             network = self.tuner.network(adapter)
-            device = next(network.parameters()).device
+            device = network.device
             network.prepare(conditions, device, later=self.instances(conditions))
 
     @property
@@ -269,6 +269,20 @@ class Conditioning:
             yield
         finally:
             self._text_of_row = previous
+
+    def tokens(self) -> list[Tensor]:
+        """Embeddings that go into the input at the moment, each of shape ``(n, width)``.
+
+        Raises:
+            ConditionError: Texts are shared by rows, which then have different inputs.
+        """
+        if not self.enabled or self.active is None:
+            return []
+        given = [weights.token_per_row() for weights in self.active.weights.values()]
+        found = [token for token in given if token is not None]
+        if found and self._text_of_row is not None:
+            raise ConditionError("rows with tokens of their own cannot share the reading of a text")
+        return found
 
     def controlled(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Pooled inputs as they are, or what `control` puts in their place."""
@@ -318,7 +332,7 @@ class Conditioning:
         weights, conditions = {}, {}
         for adapter in self.tuner.active_adapters:
             network = self.tuner.network(adapter)
-            device = next(network.parameters()).device
+            device = network.device
             prepared = network.prepare(given, device, later=pending)
             for name, value in prepared.items():
                 if rows is not None and value.shape[0] not in (1, rows):

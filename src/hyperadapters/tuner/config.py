@@ -25,7 +25,9 @@ from hyperadapters.hypernetworks import (
     GroupSpec,
     HypernetworkKind,
     NetworkSpec,
+    OutputSource,
     Source,
+    TokenSource,
 )
 from hyperadapters.tuner.card import write_usage
 from hyperadapters.tuner.groups import FormName, Group
@@ -44,6 +46,8 @@ _CHOICES = {
     "hypernetwork": HypernetworkKind,
     "start": Start,
     "bias_source": BiasSource,
+    "output_source": OutputSource,
+    "token_source": TokenSource,
 }
 
 
@@ -66,8 +70,9 @@ class HyperAdapterConfig(PeftConfig):
             the classification head by itself when `task_type` is ``"SEQ_CLS"``.
         form: ``"lora"``, or the parallel ``"bottleneck"`` beside the feed-forward sub-layers.
         source: Where the weights come from: ``"generated"`` (a shared adapter plus what the
-            hypernetwork writes for each condition), ``"learned"`` (a shared adapter alone), or one
-            stored adapter ``"per-condition"``.
+            hypernetwork writes for each condition), ``"learned"`` (a shared adapter alone), one
+            stored adapter ``"per-condition"``, or ``"none"``: no layer is adapted, and conditions
+            are for head or token alone.
         width: Number of units of a bottleneck.
         activation: Of a bottleneck.
         gains: Whether each condition has a learned factor on each direction (rank or unit).
@@ -89,6 +94,12 @@ class HyperAdapterConfig(PeftConfig):
             as Ivison & Peters 2022, with ``hypernetwork="hyperdecoder"``.
         bias_source: ``"generated"`` logit bias, one stored bias ``"per-condition"``, ``"none"``.
             Bias, shift and taste need a classification head; elsewhere they are left out.
+        output_source: ``"shared"``: the output layer of the classification head is the same for
+            all; or ``"per-condition"``: each has one of its own, stored as a difference from it.
+            The mean of them is the population's.
+        token_source: ``"none"``, or ``"per-condition"``: an embedding of each condition is put into
+            the input, as a word behind the first one. For classifiers of texts that are encoders;
+            then all layers differ between conditions.
         shift: Whether to generate a shift of the classification head's input.
         taste_rank: Rank of a generated low-rank adapter of the classification head; 0 for none.
         condition_width: Width of a condition vector.
@@ -135,6 +146,8 @@ class HyperAdapterConfig(PeftConfig):
     chunk_width: int = 256
     start: Start = "zero-change"
     bias_source: BiasSource = "generated"
+    output_source: OutputSource = "shared"
+    token_source: TokenSource = "none"
     shift: bool = True
     taste_rank: int = 16
     condition_width: int = 64
@@ -215,6 +228,8 @@ class HyperAdapterConfig(PeftConfig):
         Raises:
             ConfigError: Both are given.
         """
+        if self.groups is None and self.source == "none":
+            return []
         if self.groups is None:
             return [
                 Group(
@@ -249,6 +264,7 @@ class HyperAdapterConfig(PeftConfig):
         shift_width: int | None = None,
         head_width: int | None = None,
         n_labels: int | None = None,
+        token_width: int | None = None,
         instance_width: int | None = None,
     ) -> NetworkSpec:
         """The shape of the network.
@@ -258,6 +274,7 @@ class HyperAdapterConfig(PeftConfig):
             shift_width: Width of what the classification head reads, where there is one.
             head_width: Width of what its last layer reads.
             n_labels: Number of its logits.
+            token_width: Width of its embeddings of words, where a token can be put among them.
             instance_width: Width of the backbone's states.
         """
         has_head = bool(head_width and n_labels)
@@ -268,6 +285,8 @@ class HyperAdapterConfig(PeftConfig):
             hypernetwork=self.hypernetwork,
             start=self.start,
             bias_source=self.bias_source if has_head else "none",
+            output_source=self.output_source if has_head else "shared",
+            token_source=self.token_source,
             shift=self.shift and has_head,
             taste_rank=self.taste_rank if has_head and self.bias_source == "generated" else 0,
             condition_width=self.condition_width,
@@ -283,6 +302,7 @@ class HyperAdapterConfig(PeftConfig):
             shift_width=(shift_width or head_width) if has_head else None,
             head_width=head_width if has_head else None,
             n_labels=n_labels if has_head else None,
+            token_width=token_width,
             instance_width=instance_width,
             share_encoders=self.share_encoders,
             recompute_weights=self.recompute_weights,

@@ -22,6 +22,7 @@ from hyperadapters.tuner import cache, checkpointing
 from hyperadapters.tuner.conditioning import ATTRIBUTE, Active, Conditioning
 from hyperadapters.tuner.instance import first_pass, is_decoder, pooled, read_outputs
 from hyperadapters.tuner.names import check_keywords
+from hyperadapters.tuner.token import with_tokens
 
 ENTRY_POINTS = ("forward", "generate")
 PAST = "past_key_values"
@@ -92,6 +93,8 @@ def _wrap(model: nn.Module, entry_point: str, names: Sequence[str]) -> Callable[
                 conditioning.complete(first_pass(self, first, inputs, generating=generating))
             _refuse_packed(inputs, conditioning.active if conditioning.enabled else None)
             with _cached(conditioning, inputs) as seen:
+                if tokens := conditioning.tokens():
+                    args, kwargs = (), with_tokens(self, tokens, inputs)
                 output = original(*args, **kwargs)
                 seen.append(output)
             return output

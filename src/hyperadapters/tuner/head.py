@@ -7,7 +7,7 @@ from typing import Any
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
-from hyperadapters.adapters import HeadWeights, add_per_row, taste_logits
+from hyperadapters.adapters import HeadWeights, add_per_row, matrix_logits, taste_logits
 from hyperadapters.backbones.cumulative import HEAD_NAMES
 from hyperadapters.tuner.conditioning import Conditioning
 
@@ -32,7 +32,7 @@ class HeadHooks:
     def __init__(self, model: nn.Module, name: str, conditioning: Conditioning) -> None:
         self.name = name
         self.conditioning = conditioning
-        self._taste: Tensor | None = None
+        self._of_features: Tensor | None = None
         self.place(model)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "HeadHooks":
@@ -41,7 +41,7 @@ class HeadHooks:
         if id(self.conditioning.tuner.model) not in memo:
             return self
         copied = memo[id(self)] = object.__new__(HeadHooks)
-        copied.name, copied._taste = self.name, None
+        copied.name, copied._of_features = self.name, None
         copied.conditioning = copy.deepcopy(self.conditioning, memo)
         return copied
 
@@ -62,7 +62,7 @@ class HeadHooks:
 
     def forget(self) -> None:
         """Let go of what was made of the input and not added, as after an exception in between."""
-        self._taste = None
+        self._of_features = None
 
     def _layers(self, model: nn.Module) -> list[tuple[nn.Linear, nn.Linear]]:
         heads = [head_layers(copied) for copied in _copies(model.get_submodule(self.name))]
@@ -70,7 +70,7 @@ class HeadHooks:
 
     def shift_input(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Make rows of texts where they are shared, and add the generated shift."""
-        self._taste = None
+        self._of_features = None
         if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
             return None
         states = args[0]
@@ -82,24 +82,28 @@ class HeadHooks:
         return (states, *args[1:])
 
     def read_features(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """Keep what the taste makes of the features that the logits are made of."""
+        """Keep what taste and matrix make of the features that the logits are made of."""
         if not self.conditioning.is_active or not args or not isinstance(args[0], Tensor):
             return
         for head in self._weights():
             if head.gate is not None and head.taste_in is not None and head.taste_out is not None:
-                taste = taste_logits(args[0], head.gate, head.taste_in, head.taste_out)
-                self._taste = taste if self._taste is None else self._taste + taste
+                self._add(taste_logits(args[0], head.gate, head.taste_in, head.taste_out))
+            if head.matrix is not None:
+                self._add(matrix_logits(args[0], head.matrix))
+
+    def _add(self, logits: Tensor) -> None:
+        self._of_features = logits if self._of_features is None else self._of_features + logits
 
     def add_to_logits(self, module: nn.Module, args: tuple[Any, ...], logits: Tensor) -> Tensor:
-        """Add the generated bias and taste to the logits."""
+        """Add bias, and what was made of the features, to the logits."""
         if not self.conditioning.is_active:
             return logits
         for head in self._weights():
             if head.bias is not None:
                 logits = add_per_row(logits, head.bias)
-        if self._taste is not None:
-            logits = logits + self._taste.to(logits.dtype)
-            self._taste = None
+        if self._of_features is not None:
+            logits = logits + self._of_features.to(logits.dtype)
+            self._of_features = None
         return logits
 
     def _weights(self) -> list[HeadWeights]:
@@ -134,6 +138,13 @@ def head_layers(head: nn.Module) -> list[nn.Linear]:
     """The linear layers of a head; the first reads what is pooled, the last writes the logits."""
     copied = next(_copies(head))
     return [module for module in copied.modules() if isinstance(module, nn.Linear)]
+
+
+def freeze_outputs(model: nn.Module, task: str | None) -> None:
+    """Do not train the output layer of a classifier's head, in any copy that PEFT keeps of it."""
+    name = find_head(model, task)
+    for copied in _copies(model.get_submodule(name)) if name else ():
+        head_layers(copied)[-1].requires_grad_(False)
 
 
 def _belongs(hook: Callable[..., Any], owner: object) -> bool:

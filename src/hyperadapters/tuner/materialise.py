@@ -97,8 +97,12 @@ def prepare_values(
         ConditionError: A condition is missing, out of range, or of another length.
     """
     network = tuner.network(adapter_name)
+    if network.token is not None:
+        raise ConfigError(
+            "the condition is a token of the input: no LoRA and no merged weight is equal to it"
+        )
     _check_possible(network.spec.conditions, condition)
-    return network.prepare(condition, next(network.parameters()).device)
+    return network.prepare(condition, network.device)
 
 
 @torch.no_grad()
@@ -214,11 +218,11 @@ def _joined(before: PlainLoRA | None, added: PlainLoRA) -> PlainLoRA:
 def _plain_head(
     tuner: "HyperAdapterModel", adapter_name: str, weights: HeadWeights, row: int
 ) -> tuple[PlainLayer, ...]:
-    r"""The first layer with b' = b + W c for the shift c; the last with bias and taste.
+    r"""The first layer with b' = b + W c for the shift c; the last with bias, taste and matrix.
 
-    The taste makes W' = W + W_t diag(g) P of the last layer's weight W.
+    Taste and matrix M make W' = W + W_t diag(g) P + M of the last layer's weight W.
     """
-    if all(part is None for part in (weights.shift, weights.bias, weights.gate)):
+    if all(part is None for part in weights.of_conditions):
         return ()
     config: Any = tuner.peft_config[adapter_name]
     name = find_head(tuner.model, config.task_type)
@@ -233,6 +237,9 @@ def _plain_head(
             (weights.taste_out * _of_row(weights.gate, row)) @ weights.taste_in,
         )
         plain[layers[-1]] = replace(last, weight=last.weight + taste.to(last.weight))
+    if weights.matrix is not None:
+        last, matrix = plain[layers[-1]], _of_row(weights.matrix, row)
+        plain[layers[-1]] = replace(last, weight=last.weight + matrix.to(last.weight))
     if weights.shift is not None:
         first = plain[layers[0]]
         shifted = first.weight @ _of_row(weights.shift, row).to(first.weight)

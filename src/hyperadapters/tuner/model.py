@@ -1,9 +1,11 @@
 """The tuner: finds the sites, builds the network, and lives inside PEFT as any other method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTuner, _ExcludedModule
+from peft.utils.constants import DUMMY_TARGET_MODULES
 from torch import nn
 
 from hyperadapters.backbones import use_fast_products, use_plain_products
@@ -20,6 +22,7 @@ from hyperadapters.tuner.layer import HyperAdapterLinear
 from hyperadapters.tuner.materialise import materialise_all
 from hyperadapters.tuner.merging import check_mergeable, merge
 from hyperadapters.tuner.plan import Plan
+from hyperadapters.tuner.token import token_width
 
 
 class HyperAdapterModel(BaseTuner):
@@ -60,7 +63,8 @@ class HyperAdapterModel(BaseTuner):
         found = self._injection.placements[adapter_name] = [[] for _ in plan.groups]
         try:
             try:
-                super().inject_adapter(model, adapter_name, *args, **kwargs)
+                with _without_targets(config, plan):
+                    super().inject_adapter(model, adapter_name, *args, **kwargs)
             except ValueError as error:
                 if isinstance(error, ConfigError | SiteError) or any(found):
                     raise
@@ -119,13 +123,14 @@ class HyperAdapterModel(BaseTuner):
             shift_width=layers[0].in_features if layers else None,
             head_width=layers[-1].in_features if layers else None,
             n_labels=layers[-1].out_features if layers else None,
+            token_width=token_width(model, config.task_type),
             instance_width=states_width(model),
         )
         network = build_network(spec)
         _check_names({*self.hyperadapter_network, adapter_name}, network)
         # The network works in float32 even beside a half-precision backbone. With PEFT's
         # low_cpu_mem_usage it is on the meta device until the stored weights take its place.
-        if not next(network.parameters()).is_meta:
+        if network.device.type != "meta":
             network.to(next(model.parameters()).device)
         self.hyperadapter_network[adapter_name] = network.train(model.training)
         network.requires_grad_(not config.inference_mode and adapter_name in self.active_adapters)
@@ -319,6 +324,18 @@ def adapter_network(model: nn.Module, adapter_name: str | None = None) -> Adapte
     """
     tuner = conditioning_of(model).tuner
     return tuner.network(adapter_name or tuner.active_adapters[0])
+
+
+@contextmanager
+def _without_targets(config: Any, plan: Plan) -> Iterator[None]:
+    """PEFT refuses to adapt no module at all, unless the targets say that this is meant."""
+    targets = config.target_modules
+    if not plan.groups:
+        config.target_modules = DUMMY_TARGET_MODULES
+    try:
+        yield
+    finally:
+        config.target_modules = targets
 
 
 def _check_names(adapters: set[str], network: nn.Module) -> None:

@@ -63,6 +63,8 @@ def _layers(conditioning: Conditioning, *, deviating: bool) -> Iterator[int]:
     """Numbers of adapted layers in the part that reads; 0 stands for what is in no layer."""
     tuner = conditioning.tuner
     for network in (tuner.network(adapter) for adapter in tuner.active_adapters):
+        if deviating and network.token is not None:
+            yield 0
         for group, source in zip(network.spec.groups, network.sources, strict=True):
             chosen = range(len(group.placements))
             if deviating:
