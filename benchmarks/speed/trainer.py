@@ -62,4 +62,5 @@ class TrainerStep:
             annotators=generator.choice(n_annotators, sizes.rows, replace=False),
             labels=generator.integers(0, models.LABELS, sizes.rows),
             tokens=TokenizedTexts({"input_ids": ids}, pad_id=0),
+            attributes=np.empty((sizes.rows, 0), np.int64),
         )

@@ -137,7 +137,7 @@ def test_an_existing_output_is_refused_and_untouched(two_kinds, tiny_bert, quick
         ({"epoch": 3}, ConfigError, "did you mean epochs"),
         ({"epochs": "x"}, ConfigError, "epochs must be a whole number"),
         ({"backbone": "no-such-backbone"}, ConfigError, "'no-such-backbone' cannot be loaded"),
-        ({"adapted_layers": 9}, ConfigError, "the backbone has 3 layers"),
+        ({"adapted_layers": 9}, ConfigError, "the backbone has 3 layers; 0 adapts all"),
         ({"seed": -1}, ConfigError, "seed must be from 0"),
         ({"seed": 2**40}, ConfigError, "seed must be from 0"),
     ],

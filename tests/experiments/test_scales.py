@@ -99,6 +99,9 @@ SCALE = (1, 2, 3, 4)
 @pytest.mark.parametrize("method", NETWORKS)
 def test_every_method_has_heads_for_scales(method, head, scale, tiny_bert, quick, tmp_path):
     settings = {"backbone": tiny_bert, "method": method, "head": head, **quick}
+    if "attributes" in METHODS[method].told:
+        scale = scale.assign(kind=scale["annotator"].str[0])
+        settings["attributes"] = "kind"
     run = fit(scale, output=tmp_path / "run", **settings)
     fresh = load(tmp_path / "run")
     table = fresh.predictions

@@ -303,8 +303,17 @@ def test_condition_parameters_of_the_baselines(tiny_bert):
 
 
 def test_more_layers_than_there_are(tiny_bert):
-    with pytest.raises(ConfigError, match="adapted_layers is 4, but the backbone has 3 layers"):
-        build("hyperlora", tiny_bert, adapted_layers=4)
+    with pytest.raises(ConfigError, match="adapted_layers is 5, but the backbone has 3 layers"):
+        build("hyperlora", tiny_bert, adapted_layers=5)
+
+
+def test_the_default_is_for_backbones_of_few_layers_too(tiny_bert, rows):
+    default = find_method("hyperlora").settings.adapted_layers
+    assert default > 3
+    some = build("hyperlora", tiny_bert, adapted_layers=default)
+    all_of_them = build("hyperlora", tiny_bert, adapted_layers=0)
+    a, b = (c.probabilities(c.examples(rows)) for c in (some, all_of_them))
+    np.testing.assert_array_equal(a, b)
 
 
 def test_what_a_row_says_of_its_annotator_comes_first(tiny_bert, rows):

@@ -344,6 +344,16 @@ def _config(
     )
 
 
+def _of_known(
+    people: People | None, vocabulary: Vocabulary
+) -> Int[np.ndarray, "annotators_and_one n_attributes"]:
+    """Attributes of all annotators; and in the last place, which -1 is, those of nobody: none."""
+    if people is None:
+        return np.empty((len(vocabulary) + 1, 0), np.int64)
+    known = people.of_annotators(vocabulary.names)
+    return np.vstack([known, np.full((1, known.shape[1]), -1)])
+
+
 def _conditions(method: Method, n_annotators: int, people: People | None) -> dict[str, Condition]:
     conditions: dict[str, Condition] = {}
     if "annotator" in method.told:
@@ -360,12 +370,13 @@ def _first_adapted_layer(model: Any, settings: Settings) -> int:
     layers = int(model.config.num_hidden_layers)
     if settings.tuning == "full":
         return 0
-    if settings.adapted_layers > layers:
+    # What nobody asked for, the default, may be more than there are.
+    if layers < settings.adapted_layers != Settings.adapted_layers:
         raise ConfigError(
             f"adapted_layers is {settings.adapted_layers}, but the backbone has {layers} layers; "
             "0 adapts all of them"
         )
-    return layers - settings.adapted_layers if settings.adapted_layers else 0
+    return max(0, layers - settings.adapted_layers) if settings.adapted_layers else 0
 
 
 def _deviating_layers(model: Any, settings: Settings) -> list[int]:

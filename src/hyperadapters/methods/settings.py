@@ -36,7 +36,9 @@ class Settings(SettingsTable):
     tuning: str = setting(
         "lora", "what all annotators share: lora beside the layers, or full: the whole backbone"
     )
-    adapted_layers: int = setting(4, "number of layers to adapt, counted from the top; 0: all")
+    adapted_layers: int = setting(
+        4, "number of layers to adapt, counted from the top (where there are fewer, all); 0: all"
+    )
     deviating_layers: int = setting(
         1, "in how many of these an annotator's LoRA deviates (hyperlora); 0: in all of them"
     )
