@@ -198,9 +198,9 @@ def table(found: Mapping[str, Any]) -> str:
             cells.append(", ".join(f"{value:.3f}" for value in shown) if len(of) else "")
             if len(of):
                 gains.append((of["dev nll"] - base.reindex(of.index)).mean())
-        gain = 1000 * float(np.mean(gains)) if len(gains) == len(DATASETS) else float("nan")
+        gain = f"{1000 * np.mean(gains):+.0f}" if len(gains) == len(DATASETS) else ""
         seeds = str(part.groupby("dataset").size().min())
-        rows.append(f"| {variation} | {seeds} | {' | '.join(cells)} | {gain:+.0f} |")
+        rows.append(f"| {variation} | {seeds} | {' | '.join(cells)} | {gain} |")
     some = next(iter(found.values()))
     versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
     end = f"Made by `python benchmarks/ablations.py` on {some['hardware']}; {versions}."
