@@ -395,3 +395,19 @@ def test_in_memory(zoo, adapted):
 def test_a_model_without_an_adapter(zoo, tmp_path):
     with pytest.raises(ConditionError, match="has no hyperadapter"):
         ha.export_lora(zoo.make_backbone(zoo.Case("BERT", "SEQ_CLS")), ONE, tmp_path)
+
+
+def test_sub_folders_can_have_names_of_the_callers(adapted, tmp_path):
+    model, _ = adapted()
+    several = {"annotator_ids": [3, 0]}
+    made = ha.export_lora(model, several, tmp_path / "named", names=["ada", "bela"])
+    plain = ha.export_lora(model, several, tmp_path / "plain")
+    assert [folder.name for folder in made] == ["ada", "bela"]
+    for ours, theirs in zip(made, plain, strict=True):
+        assert (ours / FILES[1]).read_bytes() == (theirs / FILES[1]).read_bytes()
+    for names in (["ada"], ["ada", "ada"], ["ada", "a/b"], ["ada", ".."], ["ada", ""]):
+        with pytest.raises(ConfigError, match="names"):
+            ha.export_lora(model, several, tmp_path / "wrong", names=names)
+    with pytest.raises(ConfigError, match="1 names are wanted in each list"):
+        ha.export_lora(model, ONE, tmp_path / "wrong", names=["ada"])
+    assert not (tmp_path / "wrong").exists()

@@ -11,6 +11,7 @@ from hyperadapters.cli import data, tasks
 from hyperadapters.cli.compare import compare
 from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
+from hyperadapters.cli.export import export
 from hyperadapters.cli.predict import predict
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
@@ -36,6 +37,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(export)
 app.add_typer(tasks.app, name="tasks")
 
 

@@ -16,6 +16,16 @@ Files = Annotated[
         show_default=False,
     ),
 ]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]
+People = Annotated[
+    list[str],
+    typer.Option(
+        "--annotator",
+        metavar="ID",
+        help="Id of a person; may be given several times.",
+        show_default=False,
+    ),
+]
 Backbone = Annotated[
     str,
     typer.Option(

@@ -13,6 +13,7 @@ from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.people import People
 from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConditionError, ConfigError, RunError
+from hyperadapters.experiments.export import export_people
 from hyperadapters.experiments.folder import RunFolder, read_json
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.inference import (
@@ -185,6 +186,43 @@ class Run:
             done=count.skip,
         )
         return question
+
+    def export(
+        self,
+        annotators: str | Sequence[str],
+        output: str | PathLike[str],
+        *,
+        include_head: bool = True,
+        resume: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Path]:
+        """Adapters of people as ordinary PEFT LoRA folders, see `hyperadapters.export_lora`.
+
+        What a person changes in the head is written into the head that goes along.
+
+        Args:
+            annotators: An id or ``"population"``, whose adapter becomes `output` itself; a list of
+                ids or ``"all"``: one sub-folder for each, named by the id.
+            output: The folder.
+            include_head: Whether to write the classification head too.
+            resume: Leave folders alone that hold an adapter already.
+            progress: Is told how many folders are done, and how many there are.
+
+        Returns:
+            The folders.
+
+        Raises:
+            ConditionError: An id is unknown to the run.
+            ConfigError: The method has no LoRA of these people, or none that would be equal to
+                what it does.
+            RunError: The output exists.
+        """
+        return export_people(
+            *(self, annotators, Path(output)),
+            include_head=include_head,
+            resume=resume,
+            progress=progress,
+        )
 
     def _question(self, texts: Texts, annotators: str | Sequence[str]) -> Question:
         table = with_text_ids(as_table(texts, pairs=self.reads_pairs))

@@ -36,6 +36,7 @@ def export_lora(
     *,
     include_head: bool = True,
     adapter_name: str | None = None,
+    names: Sequence[str] | None = None,
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
@@ -56,6 +57,8 @@ def export_lora(
         include_head: Whether to write the trained classification head too. Some servers refuse
             `modules_to_save`; without it the LoRA alone is written, and the head is the caller's.
         adapter_name: Which adapter; by default the active one.
+        names: Names of the sub-folders, one for each of several conditions; by default they are
+            named by the index.
         resume: Leave folders alone that hold an adapter, as those of an export that was stopped.
             Whether it is the same adapter is not looked at.
         progress: Is told how many folders are done, and how many there are.
@@ -71,7 +74,8 @@ def export_lora(
     name = _adapter(tuner, adapter_name)
     declared = tuner.network(name).spec.conditions
     lists = {n: list(v) for n, v in condition.items() if _is_list(declared.get(n), v)}
-    folders = [Path(folder) / part for part in _names(lists, declared)] or [Path(folder)]
+    parts = _names(lists, declared) if names is None else _given_names(lists, names)
+    folders = [Path(folder) / part for part in parts] or [Path(folder)]
     for path in (Path(folder), *folders):
         check_is_free(path)
     prepared = prepare_values(tuner, name, {**condition, **lists})
@@ -276,6 +280,17 @@ def _names(lists: Mapping[str, Sequence[Any]], declared: Mapping[str, Condition]
     if len(set(names)) < len(names):
         raise ConfigError(f"the same index stands twice in a list: {', '.join(names)}")
     return names
+
+
+def _given_names(lists: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[str]:
+    """Names of sub-folders that the caller gives; they must be names, and tell folders apart."""
+    lengths = {name: len(values) for name, values in lists.items()}
+    if not lists or set(lengths.values()) != {len(names)}:
+        raise ConfigError(f"{len(names)} names are wanted in each list, got {lengths}")
+    unfit = [name for name in names if name in ("", ".", "..") or Path(name).name != name]
+    if unfit or len(set(names)) < len(names):
+        raise ConfigError(f"names of folders must be different plain names, got {list(names)[:5]}")
+    return list(names)
 
 
 def _folder_name(number: int, row: Mapping[str, Any], declared: Mapping[str, Condition]) -> str:
