@@ -117,7 +117,7 @@ class Objectives:
             views.put(who, new, better)
             eased = torch.where(damping[who] > _FIRST_DAMPING, damping[who] / 10, 0.0)
             harder = (damping[who] * 10).clamp(min=_FIRST_DAMPING)
-            damping[who] = torch.where(better, eased, harder)
+            damping[who] = torch.where(new.objective < before, eased, harder)
             step, _ = _step(views, damping)
             _, promised = _step(views, torch.zeros_like(damping))
             open_ = (promised > tolerance) & (damping < _MOST_DAMPING)
