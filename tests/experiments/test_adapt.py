@@ -128,7 +128,7 @@ def test_more_labels_tell_more(learned, two_kinds, tmp_path):
         assert (table["low_toxic"] <= table["p_toxic"]).all()
         assert (table["high_toxic"] >= table["p_toxic"]).all()
         width.append((table["high_toxic"] - table["low_toxic"]).mean())
-    assert nll[0] > nll[1] > nll[2]
+    assert max(nll[1:]) < nll[0] - 0.03
     assert width[0] > width[1] > width[2]
 
 

@@ -25,9 +25,9 @@ TOLERANCE = 1e-5
 """A person is done when the next step promises to make f smaller by less than this, in nats."""
 
 MAX_STEPS = 50
-_FIRST_DAMPING, _MOST_DAMPING = 0.1, 1e8
-# What float32 cannot tell apart is not taken for a step upwards.
-_ROUNDING = 1e-6
+_FIRST_DAMPING, _MOST_DAMPING = 0.1, 1e4
+# In float32 no step may be found downwards although a little is promised still.
+_ROUNDING = 1e-3
 
 Linearised = tuple[Float[Tensor, "n labels"], Float[Tensor, "n free width"]]
 """Logits, and the derivatives by z of all but the first of them relative to the first."""
@@ -45,7 +45,7 @@ class Minima:
         objective: f there, shape ``(people,)``.
         curvature: Eigenvalues of Ã^T Ã, shape ``(people, rank)``.
         directions: Its eigenvectors, shape ``(people, rank, width)``.
-        converged: Whether the tolerance was reached, shape ``(people,)``.
+        converged: Whether no step promises more than rounding may take, shape ``(people,)``.
     """
 
     u: Float[Tensor, "people width"]
@@ -112,16 +112,16 @@ class Objectives:
             tried = u[who] + step[who]
             new = self._at(who, tried)
             before = views.objective[who]
-            better = new.objective <= before + _ROUNDING * (1 + before.abs())
+            better = new.objective < before
             u[who[better]] = tried[better]
             views.put(who, new, better)
             eased = torch.where(damping[who] > _FIRST_DAMPING, damping[who] / 10, 0.0)
             harder = (damping[who] * 10).clamp(min=_FIRST_DAMPING)
-            damping[who] = torch.where(new.objective < before, eased, harder)
+            damping[who] = torch.where(better, eased, harder)
             step, _ = _step(views, damping)
             _, promised = _step(views, torch.zeros_like(damping))
             open_ = (promised > tolerance) & (damping < _MOST_DAMPING)
-        return Minima(u, views.objective, views.curvature, views.directions, promised <= tolerance)
+        return Minima(u, views.objective, views.curvature, views.directions, promised <= _ROUNDING)
 
     def _at(self, people: Tensor, u: Tensor) -> _Views:
         """The objectives of these people at these points, shape ``(people, width)``."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ from hyperadapters.methods import AnnotatorClassifier, find_method
 from hyperadapters.tables import check_annotations
 from hyperadapters.tables.frames import column_of, rows_of
 
-Known = Literal["error", "replace", "skip"]
+KNOWN = ("error", "replace", "skip")
 """What is done with annotators of the training data."""
 
 
@@ -43,13 +43,13 @@ def adapt_run(
     ratings: pd.DataFrame,
     output: str | PathLike[str] | None = None,
     *,
-    known: Known = "error",
+    known: str = "error",
     progress: Tick | None = None,
 ) -> Run:
     """See `Run.adapt`."""
     check_adaptable(find_method(run.record.method))
-    if known not in get_args(Known):
-        raise ConfigError(f"known must be one of {', '.join(get_args(Known))}, got {known!r}")
+    if known not in KNOWN:
+        raise ConfigError(f"known must be one of {', '.join(KNOWN)}, got {known!r}")
     path = run.folder.path
     target = RunFolder(path.with_name(f"{path.name}-adapted") if output is None else Path(output))
     refuse_existing(target.path)
@@ -114,7 +114,7 @@ def _checked(run: Run, ratings: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _chosen(run: Run, table: pd.DataFrame, known: Known) -> pd.DataFrame:
+def _chosen(run: Run, table: pd.DataFrame, known: str) -> pd.DataFrame:
     """Rows by people whose vectors are to be found.
 
     Raises:

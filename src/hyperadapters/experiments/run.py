@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from safetensors import SafetensorError
@@ -215,7 +215,7 @@ class Run:
         ratings: pd.DataFrame,
         output: str | PathLike[str] | None = None,
         *,
-        known: Literal["error", "replace", "skip"] = "error",
+        known: str = "error",
         progress: Callable[[int, int], None] | None = None,
     ) -> "Run":
         """Learn annotators whom the run has never seen from their few labels.
