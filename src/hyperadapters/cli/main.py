@@ -8,6 +8,7 @@ import typer
 
 from hyperadapters import __version__
 from hyperadapters.cli import data, tasks
+from hyperadapters.cli.adapt import adapt
 from hyperadapters.cli.compare import compare
 from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
@@ -38,6 +39,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(export)
+app.command()(adapt)
 app.add_typer(tasks.app, name="tasks")
 
 

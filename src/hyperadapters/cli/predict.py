@@ -57,6 +57,14 @@ def predict(
             "--split", metavar="NAME", help="Only rows of this split.", show_default=False
         ),
     ] = None,
+    intervals: Annotated[
+        bool,
+        typer.Option(
+            "--intervals",
+            help="Add low_<label> and high_<label>, 90 % intervals of the probabilities: of people "
+            "who were added by adapt, and of strangers.",
+        ),
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -97,13 +105,22 @@ def predict(
         needs_annotator=annotators == ROWS,
     )
     if split is not None:
-        table = _only(table, split, input)
+        table = only_split(table, split, input)
     who = annotators if annotators in (ALL, POPULATION, ROWS) else _ids(annotators)
     with shown_rows() as progress:
         asked = loaded.predict_to(
-            output, table, who, aggregate=aggregate, resume=resume, progress=progress
+            *(output, table, who),
+            aggregate=aggregate,
+            resume=resume,
+            progress=progress,
+            intervals=intervals,
         )
-    counts = {"known": asked.n_known, "population": len(asked) - asked.n_known}
+    adapted = asked.n_by(loaded.adapted)
+    counts = {
+        "known": asked.n_known - adapted,
+        "adapted": adapted,
+        "population": len(asked) - asked.n_known,
+    }
     told = ", ".join(f"{count:,} {source}" for source, count in counts.items() if count)
     where = " and ".join(str(target) for target in targets)
     typer.echo(f"{len(asked):,} predictions in {where} ({told})")
@@ -118,7 +135,12 @@ def _ids(annotators: str) -> list[str]:
     return names
 
 
-def _only(table: "pd.DataFrame", split: str, source: Path) -> "pd.DataFrame":
+def only_split(table: "pd.DataFrame", split: str, source: Path) -> "pd.DataFrame":
+    """Rows of one split.
+
+    Raises:
+        DataError: There are none.
+    """
     from hyperadapters.errors import DataError
     from hyperadapters.tables.frames import column_of, rows_of
 

@@ -15,18 +15,23 @@ Listener = Callable[[int, int], None]
 
 
 @contextmanager
-def shown_rows() -> Iterator[Listener]:
-    """A listener for `Run.predict_to` that writes to standard error."""
+def shown_rows(doing: str = "predicting", what: str = "rows") -> Iterator[Listener]:
+    """A listener for `Run.predict_to` that writes to standard error.
+
+    Args:
+        doing: What is being done.
+        what: What is counted.
+    """
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield PlainRows()
+        yield PlainRows(what)
         return
     columns = (
-        *(TextColumn("predicting"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")),
+        *(TextColumn(doing), BarColumn(), TextColumn("{task.percentage:>3.0f}%")),
         *(TextColumn("{task.fields[rate]}"), TimeRemainingColumn()),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield BarRows(bar)
+        yield BarRows(bar, doing, what)
 
 
 class Rate:
@@ -47,21 +52,21 @@ class Rate:
 class BarRows:
     """A bar."""
 
-    def __init__(self, bar: Progress) -> None:
-        self._bar, self._rate = bar, Rate()
-        self._task = bar.add_task("predicting", total=None, rate="")
+    def __init__(self, bar: Progress, doing: str = "predicting", what: str = "rows") -> None:
+        self._bar, self._rate, self._what = bar, Rate(), what
+        self._task = bar.add_task(doing, total=None, rate="")
 
     def __call__(self, done: int, total: int) -> None:
         """Move the bar."""
-        rate = f"{self._rate(done):,.0f} rows/s"
+        rate = f"{self._rate(done):,.0f} {self._what}/s"
         self._bar.update(self._task, completed=done, total=total, rate=rate)
 
 
 class PlainRows:
     """Lines with the rate and the time left, not more than two a minute; nothing if it is short."""
 
-    def __init__(self) -> None:
-        self._rate = Rate()
+    def __init__(self, what: str = "rows") -> None:
+        self._rate, self._what = Rate(), what
         self._shown = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
@@ -70,5 +75,7 @@ class PlainRows:
         if now - self._shown >= SECONDS_BETWEEN_LINES and rate and done < total:
             self._shown = now
             left = (total - done) / rate / 60
-            text = f"{done:,} of {total:,} rows, {rate:,.0f} a second, {left:.1f} minutes left"
+            text = (
+                f"{done:,} of {total:,} {self._what}, {rate:,.0f} a second, {left:.1f} minutes left"
+            )
             print(text, file=sys.stderr, flush=True)

@@ -21,11 +21,14 @@ class Lookup:
         unknown: What index -1 (`POPULATION`) means: ``"population"`` answers with the vector of
             the population (zero where the hypernetwork is centred, else the mean of all vectors),
             ``"error"`` refuses it, ``"base"`` runs the row through the backbone alone.
+        own_population: Whether, where the hypernetwork is not centred, the population has a vector
+            of its own instead of the mean of all: so it stays what it was when people are added.
     """
 
     size: int
     width: int | None = None
     unknown: UnknownPolicy = "population"
+    own_population: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", positive("Lookup", "size", self.size))
@@ -34,4 +37,8 @@ class Lookup:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form; the inverse of `condition_from_dict`."""
-        return {"kind": "lookup", **asdict(self)}
+        fields = {"kind": "lookup", **asdict(self)}
+        if not self.own_population:
+            # Earlier versions, which have no such field, read what does not need it.
+            del fields["own_population"]
+        return fields

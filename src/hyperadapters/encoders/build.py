@@ -48,6 +48,7 @@ def build_encoder(
             parts=parts,
             centred=centred,
             unknown=condition.unknown,
+            own_population=condition.own_population,
             name=name,
         )
     if isinstance(condition, Attributes):

@@ -21,6 +21,7 @@ class LookupEncoder(ConditionEncoder):
         centred: Whether zero is the population, and the answer to index -1. If not, vectors start
             at N(0, 1) whatever the `start`, and index -1 is the mean of all vectors.
         unknown: What index -1 means, for those who read it here; nothing is refused here.
+        own_population: Whether index -1 has a vector of its own where it would be the mean.
         name: Keyword of the condition.
 
     Attributes:
@@ -36,6 +37,7 @@ class LookupEncoder(ConditionEncoder):
         parts: int = 2,
         centred: bool = True,
         unknown: UnknownPolicy = "population",
+        own_population: bool = False,
         name: str = "condition",
     ) -> None:
         super().__init__()
@@ -46,6 +48,8 @@ class LookupEncoder(ConditionEncoder):
         self.name = name
         self.sparse_gradient = False
         self.vectors = nn.Parameter(torch.empty(size, width))
+        has_own = own_population and not centred
+        self.nobody = nn.Parameter(torch.empty(1, width)) if has_own else None
         self.reset_parameters()
 
     @property
@@ -56,6 +60,8 @@ class LookupEncoder(ConditionEncoder):
     def reset_parameters(self) -> None:
         """Start again, as after construction."""
         start_table_(self.vectors, self.start if self.centred else "hyperfan-in", self.parts)
+        if self.nobody is not None:
+            self.nobody.data = self.vectors.data.mean(dim=0, keepdim=True)
 
     def forward(
         self, values: Int[Tensor, " n"] | Float[Tensor, "n size"]
@@ -85,6 +91,8 @@ class LookupEncoder(ConditionEncoder):
         """The vector of nobody in particular."""
         if self.centred:
             return torch.zeros_like(self.vectors[:1])
+        if self.nobody is not None:
+            return self.nobody
         return self.vectors.mean(dim=0, keepdim=True)
 
     def known(self, values: Int[Tensor, " n"] | Float[Tensor, "n size"]) -> Bool[Tensor, " n"]:

@@ -67,6 +67,11 @@ class RunFolder:
         """SCORES of these predictions."""
         return self.path / "scores.json"
 
+    @property
+    def posterior(self) -> Path:
+        """How sure the vectors are of annotators who came after training."""
+        return self.path / "posterior.safetensors"
+
     def create(self) -> None:
         """Make the folder.
 

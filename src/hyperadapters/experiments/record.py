@@ -67,6 +67,7 @@ class RunRecord(Record):
         complete: Whether training, prediction and evaluation are done.
         results: Parameters, best evaluation, seconds.
         format: Version of this layout.
+        adapted: Annotators who came after training → from how many labels, and when.
     """
 
     ABOUT: ClassVar[str] = "annotators"
@@ -80,6 +81,7 @@ class RunRecord(Record):
     complete: bool = False
     results: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+    adapted: dict[str, Any] = field(default_factory=dict)
 
 
 def versions() -> dict[str, str]:

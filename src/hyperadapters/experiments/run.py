@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from safetensors import SafetensorError
@@ -30,6 +31,9 @@ from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.methods.full import FILE as BACKBONE_FILE
 from hyperadapters.tables import read_predictions, read_scores
+
+if TYPE_CHECKING:
+    from hyperadapters.adaptation import Intervals
 
 _DAMAGE = (
     *(OSError, SafetensorError, ValueError, RuntimeError),
@@ -104,6 +108,11 @@ class Run:
         return People.from_dict(read_json(self.folder.people))
 
     @property
+    def adapted(self) -> list[str]:
+        """The annotators who came after training, see `adapt`."""
+        return [name for name in self.vocabulary.names if name in self.record.adapted]
+
+    @property
     def reads_pairs(self) -> bool:
         """Whether a text is a pair of texts."""
         return bool(self.record.data.get("pairs", False))
@@ -118,7 +127,13 @@ class Run:
         """PREDICTIONS of the dev and test splits."""
         return read_predictions(self.folder.predictions)
 
-    def predict(self, texts: Texts, annotators: str | Sequence[str] = ALL) -> pd.DataFrame:
+    def predict(
+        self,
+        texts: Texts,
+        annotators: str | Sequence[str] = ALL,
+        *,
+        intervals: bool = False,
+    ) -> pd.DataFrame:
         """What annotators would say of texts.
 
         Args:
@@ -127,17 +142,21 @@ class Run:
                 `annotator`, `label`.
             annotators: ``"all"`` whom the run knows, ``"population"``, ``"rows"`` (those of the
                 table), or a list of ids.
+            intervals: Whether to add `low_<label>` and `high_<label>`, 90 % intervals: of people
+                whom the run was adapted to, and of strangers; missing for people of training.
 
         Returns:
             PREDICTIONS; rows by people the run does not know have ``source = population``.
 
         Raises:
             ConditionError: An id in the list is unknown to the run.
+            ConfigError: Intervals by a method that has none.
             DataError: There is no text, a text is empty, single texts stand where the run reads
                 pairs (or the other way round), or a label is not one of the run's.
         """
         question = self._question(texts, annotators)
-        answers = Answers(self.fitted, question, seed=self.record.seed)
+        added = self._intervals() if intervals else None
+        answers = Answers(self.fitted, question, seed=self.record.seed, intervals=added)
         return pd.concat(list(answers), ignore_index=True)
 
     def predict_to(
@@ -149,6 +168,7 @@ class Run:
         aggregate: str | PathLike[str] | None = None,
         resume: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        intervals: bool = False,
     ) -> Question:
         """What annotators would say of texts, written to a file in bounded memory.
 
@@ -162,13 +182,14 @@ class Run:
             aggregate: File of one row per text, see `hyperadapters.tables.aggregates`.
             resume: Go on with the same job, where it was stopped.
             progress: Is told how many rows are done, and of how many.
+            intervals: As for `predict`.
 
         Returns:
             What was asked; its length is the number of rows.
 
         Raises:
             ConditionError: An id in the list is unknown to the run.
-            ConfigError: No file is named, or one twice.
+            ConfigError: No file is named, or one twice; intervals by a method that has none.
             DataError: There is no text, a text is empty, a label is not one of the run's, a
                 pair of text and annotator occurs twice, or different texts have one id.
             RunError: A file is there already or cannot be written, or the job cannot be resumed.
@@ -176,12 +197,15 @@ class Run:
         targets_of(output, aggregate)
         question = self._question(texts, annotators)
         count = _Counter(len(question), progress)
-        answers = Answers(self.fitted, question, seed=self.record.seed, tick=count.add)
+        added, asked = (self._intervals(), {"intervals": "yes"}) if intervals else (None, {})
+        answers = Answers(
+            self.fitted, question, seed=self.record.seed, tick=count.add, intervals=added
+        )
         write_answers(
             *(answers, self.labels),
             output=output,
             aggregate=aggregate,
-            made_of={"run": self._fingerprint(), **_fingerprints(question)},
+            made_of={"run": self._fingerprint(), **_fingerprints(question), **asked},
             resume=resume,
             done=count.skip,
         )
@@ -224,6 +248,45 @@ class Run:
             progress=progress,
         )
 
+    def adapt(
+        self,
+        ratings: pd.DataFrame,
+        output: str | PathLike[str] | None = None,
+        *,
+        known: str = "error",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "Run":
+        """Learn annotators whom the run has never seen from their few labels.
+
+        Nothing but the vectors of these people is learned, of each from their own rows alone, and
+        nobody else's answers change. People whom the run was adapted to before are learned anew: no
+        texts are kept in a run, so pass all their labels again, not only the latest.
+
+        Args:
+            ratings: ANNOTATIONS of these people: columns `text, annotator, label`, perhaps
+                `text_id`, `text_pair` and attributes.
+            output: The new run folder; by default the run's with ``-adapted`` behind its name.
+            known: What is done with annotators of the training data: ``"error"`` refuses them,
+                ``"skip"`` leaves their rows out, ``"replace"`` learns them anew from these rows.
+            progress: Is told how many people are done, and of how many.
+
+        Returns:
+            The new run: this one and the new people, whose answers have ``source = adapted``.
+
+        Raises:
+            ConfigError: The method has no vector of an annotator that could be learned.
+            DataError: The ratings cannot be used, or the run was trained on somebody in them.
+            RunError: The output exists or cannot be written.
+        """
+        from hyperadapters.experiments.adapt import adapt_run
+
+        return adapt_run(self, ratings, output, known=known, progress=progress)
+
+    def _intervals(self) -> "Intervals":
+        from hyperadapters.experiments.adapt import intervals_of
+
+        return intervals_of(self)
+
     def _question(self, texts: Texts, annotators: str | Sequence[str]) -> Question:
         table = with_text_ids(as_table(texts, pairs=self.reads_pairs))
         return Question(table, annotators, self.vocabulary, self.labels)
@@ -233,7 +296,8 @@ class Run:
         folder, found = self.folder, hashlib.sha256(versions()["hyperadapters"].encode())
         names = ("adapter_model.safetensors", BACKBONE_FILE)
         weights = (*(folder.path / name for name in names), folder.counts)
-        for file in (folder.record, folder.labels, folder.vocabulary, folder.people, *weights):
+        about = (folder.record, folder.labels, folder.vocabulary, folder.people, folder.posterior)
+        for file in (*about, *weights):
             if file.is_file():
                 found.update(hashlib.sha256(file.read_bytes()).digest())
         return found.hexdigest()
@@ -243,7 +307,7 @@ class Run:
         try:
             if method.kind == "counting":
                 return mode_from_dict(read_json(self.folder.counts))
-            return AnnotatorClassifier.load(
+            classifier = AnnotatorClassifier.load(
                 self.folder.path,
                 method,
                 Settings(**self.record.settings),
@@ -252,6 +316,8 @@ class Run:
                 self.vocabulary,
                 self.people,
             )
+            classifier.adapted[self.vocabulary.indices(self.adapted)] = True
+            return classifier
         except _DAMAGE as error:
             if isinstance(error, ConfigError):
                 raise

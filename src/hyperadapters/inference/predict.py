@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from hyperadapters.adaptation import Intervals
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
 from hyperadapters.inference.question import Chunk, Question
@@ -52,6 +53,7 @@ class Answers:
         question: What is asked.
         seed: Seed of the run, for the column of that name.
         tick: Is told how many more rows are done, whenever some are.
+        intervals: What adds intervals to the answers.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class Answers:
         *,
         seed: int = 0,
         tick: Callable[[int], None] | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
         self.question = question
         self._fitted = fitted
         self._seed = seed
         self._tick = tick
+        self._intervals = intervals
         self._everyone: Everyone | None = None
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
@@ -73,7 +77,12 @@ class Answers:
 
     def of(self, chunk: Chunk) -> pd.DataFrame:
         """PREDICTIONS of a chunk; they depend on no other chunk."""
-        rows, names = self.question.rows(chunk), self.question.names
+        rows = self.question.rows(chunk)
+        answers = self._of(chunk, rows)
+        return answers if self._intervals is None else self._intervals.add_to(answers, rows)
+
+    def _of(self, chunk: Chunk, rows: pd.DataFrame) -> pd.DataFrame:
+        names = self.question.names
         if names is None or not isinstance(self._fitted, AnnotatorClassifier):
             answers = predict(self._fitted, rows, seed=self._seed)
             if self._tick is not None:
@@ -104,6 +113,8 @@ def _frame(
     described: Bool[np.ndarray, " rows"],
     seed: int,
 ) -> pd.DataFrame:
+    of_known = np.where(fitted.adapted[annotators], "adapted", "known")
+    of_others = np.where(described, "attributes", "population")
     return predictions_frame(
         column_of(rows, "text_id"),
         column_of(rows, "annotator"),
@@ -113,6 +124,6 @@ def _frame(
         split=column_of(rows, "split") if "split" in rows else "test",
         method=fitted.method.name,
         seed=seed,
-        source=np.where(annotators >= 0, "known", np.where(described, "attributes", "population")),
+        source=np.where(annotators >= 0, of_known, of_others),
         decision=cast(Decision, fitted.settings.decision),
     )

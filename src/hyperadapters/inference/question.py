@@ -1,6 +1,6 @@
 """A job of prediction: who is asked about which texts, cut into chunks of bounded size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,9 +83,14 @@ class Question:
     @property
     def n_known(self) -> int:
         """Rows by annotators whom the model knows."""
+        return self.n_by(self._vocabulary.names)
+
+    def n_by(self, names: Iterable[str]) -> int:
+        """Rows by these annotators."""
+        wanted = set(names)
         asked = column_of(self._rows, "annotator") if self.names is None else self.names
-        known = int((self._vocabulary.indices(asked) >= 0).sum())
-        return known if self.names is None else known * (len(self._starts) - 1)
+        found = sum(str(name) in wanted for name in asked)
+        return found if self.names is None else found * (len(self._starts) - 1)
 
     @property
     def table(self) -> pd.DataFrame:

@@ -61,6 +61,7 @@ class AnnotatorClassifier:
         shares_texts: Whether a text is read once for all annotators of a batch; true while the
             LoRA weights do not differ between annotators.
         first_deviating: Number of the first layer in which annotators' LoRA weights may differ.
+        adapted: Which annotators came after training, by a few labels of theirs.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class AnnotatorClassifier:
         self.labels = labels
         self.vocabulary = vocabulary
         self.people = people
+        self.adapted = np.zeros(len(vocabulary), bool)
         self._attributes = _of_known(people, vocabulary)
         # A token that differs between annotators makes all layers differ.
         self.lower = None if self.has_token else LowerLayers.of(backbone.model)

@@ -47,6 +47,18 @@ class Method:
         """Whether a shared adapter is trained first and the deviations after it."""
         return self.weights.get("source") == "generated" and "hypernetwork" not in self.weights
 
+    @property
+    def is_adaptable(self) -> bool:
+        """Whether all it knows of an annotator is a vector, or a bias, that a few labels can move.
+
+        Not where an annotator stores whole layers, or a token that all layers read.
+        """
+        sources = [self.weights.get(f"{part}source") for part in ("", "output_", "token_")]
+        reads_vector = sources[0] == "generated" or self.weights.get("shift", True)
+        is_told = self.kind == "network" and "annotator" in self.told
+        listens = reads_vector or self.weights.get("bias_source") == "per-condition"
+        return is_told and listens and "per-condition" not in sources
+
 
 _SHARED = {"source": "learned", "shift": False, "start": "lora"}
 

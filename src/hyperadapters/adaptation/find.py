@@ -1,0 +1,116 @@
+"""The vectors of people whom a classifier has never seen, from rows with their labels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hyperadapters.adaptation.logits import VectorLogits
+from hyperadapters.adaptation.newton import Objectives, kept_directions
+from hyperadapters.adaptation.posterior import Posterior
+from hyperadapters.adaptation.prior import Prior
+from hyperadapters.methods import AnnotatorClassifier
+from hyperadapters.tables.frames import column_of
+
+MAX_NUMBERS = 2**25
+"""Derivatives that are kept at a time, in double precision; more people are taken in blocks."""
+
+Tick = Callable[[int, int], None]
+"""Is told how many people are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found out about some people.
+
+    Attributes:
+        posterior: Their names, and how sure it is.
+        vectors: Their joined vectors (see `PersonalVectors`), the most probable ones.
+        n_labels: Of how many labels they were found.
+        converged: Whether the last steps were small enough.
+    """
+
+    posterior: Posterior
+    vectors: Float[Tensor, "people width"]
+    n_labels: Int[np.ndarray, " people"]
+    converged: Bool[np.ndarray, " people"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who they are."""
+        return self.posterior.names
+
+
+def find_people(
+    classifier: AnnotatorClassifier,
+    ratings: pd.DataFrame,
+    prior: Prior,
+    tick: Tick | None = None,
+) -> Found:
+    """The most probable vector of every annotator of some ratings, each of their own rows alone.
+
+    Args:
+        classifier: The classifier; only what it makes of the vectors is used, nothing is trained.
+        ratings: Columns `text, annotator, label`, perhaps `text_pair` and attributes.
+        prior: What is expected of people.
+        tick: Is told of people who are done.
+
+    Raises:
+        DataError: A label is not among those of the classifier.
+    """
+    person_of_row, names = pd.factorize(column_of(ratings, "annotator").astype(str), sort=True)
+    examples = classifier.examples(ratings)
+    logits = VectorLogits(classifier, examples)
+    counts = np.bincount(person_of_row, minlength=len(names))
+    per_row = (len(classifier.labels) - 1) * len(prior.mean)
+    order, parts, converged = [], [], []
+    for people in _blocks(counts, max(1, MAX_NUMBERS // per_row)):
+        place = np.full(len(names), -1)
+        place[people] = np.arange(len(people))
+        rows = np.flatnonzero(place[person_of_row] >= 0)
+        objectives = Objectives(
+            lambda some, z, rows=rows: logits(rows[some], z),
+            examples.labels[rows],
+            place[person_of_row[rows]],
+            len(people),
+            prior,
+        )
+        minima = objectives.minimise()
+        kept = kept_directions(minima.curvature, minima.directions)
+        block = Posterior(
+            tuple(str(names[person]) for person in people),
+            prior.scale.expand(len(people), -1),
+            *kept,
+        )
+        parts.append((block, prior.mean + prior.scale * minima.u))
+        converged.append(minima.converged.numpy())
+        order.append(people)
+        if tick is not None:
+            tick(sum(map(len, order)), len(names))
+    posterior = parts[0][0]
+    for block, _ in parts[1:]:
+        posterior = posterior.joined(block)
+    back = np.argsort(np.concatenate(order))
+    return Found(
+        posterior.only([str(name) for name in names]),
+        torch.cat([vectors for _, vectors in parts])[torch.from_numpy(back)],
+        counts,
+        np.concatenate(converged)[back],
+    )
+
+
+def _blocks(counts: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """People with similar numbers of rows together, no more than so many rows."""
+    order = np.argsort(counts, kind="stable")
+    start = 0
+    while start < len(order):
+        # As if each had as many as the last one: so much room do their directions take.
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * counts[order[end]] <= most:
+            end += 1
+        yield order[start:end]
+        start = end

@@ -1,0 +1,117 @@
+r"""How sure the vectors of some people are: Gaussians by Laplace's approximation.
+
+In units of the prior, u = (z - μ) / σ, the curvature of the negative log posterior at its minimum
+is I + Ã^T Ã, where the rows of Ã say how the answers to a person's texts depend on u, weighted by
+how undecided they are (Gauss-Newton, for which see Immer, Korzepa & Bauer 2021,
+https://arxiv.org/abs/2008.08400). With the eigenvectors v_r and eigenvalues d_r of Ã^T Ã
+
+    covariance of u = (I + Ã^T Ã)^-1 = I - Σ_r d_r / (1 + d_r) v_r v_r^T
+
+so that a few labels need a few vectors, whatever the width. The `MAX_RANK` largest are kept;
+without the others a posterior is a little too wide.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hyperadapters.errors import RunError
+
+MAX_RANK = 64
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Covariances of the vectors of some people; their means are the vectors themselves.
+
+    Attributes:
+        names: Whose they are.
+        scale: σ of the prior, shape ``(people, width)``.
+        curvature: d, zero where there is nothing, shape ``(people, rank)``.
+        directions: v, shape ``(people, rank, width)``.
+    """
+
+    names: tuple[str, ...]
+    scale: Float[Tensor, "people width"]
+    curvature: Float[Tensor, "people rank"]
+    directions: Float[Tensor, "people rank width"]
+
+    @classmethod
+    def nobody(cls, width: int) -> "Posterior":
+        """That of no people."""
+        return cls((), torch.zeros(0, width), torch.zeros(0, 0), torch.zeros(0, 0, width))
+
+    def covariance(self, person: int) -> Float[Tensor, "width width"]:
+        """The whole covariance of a person's vector."""
+        d, v = self.curvature[person].double(), self.directions[person].double()
+        inner = torch.eye(v.shape[1], dtype=d.dtype) - v.T @ ((d / (1 + d)).unsqueeze(1) * v)
+        scale = self.scale[person].double()
+        return scale.unsqueeze(1) * inner * scale
+
+    def only(self, names: Sequence[str]) -> "Posterior":
+        """That of those of these people whom it knows."""
+        place = {name: position for position, name in enumerate(self.names)}
+        kept = [name for name in names if name in place]
+        where = torch.tensor([place[name] for name in kept], dtype=torch.long)
+        parts = (self.scale, self.curvature, self.directions)
+        return Posterior(tuple(kept), *(part[where] for part in parts))
+
+    def without(self, names: Sequence[str]) -> "Posterior":
+        """That of everybody else."""
+        gone = set(names)
+        return self.only([name for name in self.names if name not in gone])
+
+    def joined(self, other: "Posterior") -> "Posterior":
+        """That of these people and others, none of whom is here."""
+        rank = max(self.curvature.shape[1], other.curvature.shape[1])
+        both = [_of_rank(posterior, rank) for posterior in (self, other)]
+        return Posterior(
+            (*self.names, *other.names),
+            torch.cat([self.scale, other.scale]),
+            torch.cat([curvature for curvature, _ in both]),
+            torch.cat([directions for _, directions in both]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it, as safetensors."""
+        tensors = {
+            "scale": self.scale.float(),
+            "curvature": self.curvature.float(),
+            "directions": self.directions.float(),
+        }
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(tensors, path, {"format": FORMAT, "names": json.dumps(self.names)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Posterior":
+        """Inverse of `save`.
+
+        Raises:
+            RunError: The file is damaged, or was written by a later version.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata() or {}
+                if about["format"] != FORMAT:
+                    raise RunError(f"{path} has format {about['format']}, wanted {FORMAT}")
+                names = tuple(json.loads(about["names"]))
+                parts = [file.get_tensor(n) for n in ("scale", "curvature", "directions")]
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+        if any(len(part) != len(names) for part in parts):
+            raise RunError(f"{path} is damaged: it names {len(names)} people and is of others")
+        return cls(names, *parts)
+
+
+def _of_rank(posterior: Posterior, rank: int) -> tuple[Tensor, Tensor]:
+    more = rank - posterior.curvature.shape[1]
+    return pad(posterior.curvature, (0, more)), pad(posterior.directions, (0, 0, 0, more))
