@@ -84,7 +84,7 @@ def test_an_export_that_was_stopped_goes_on(run_of, tmp_path):
 def test_one_lora_for_everybody_is_the_populations(run_of, tiny_bert, tmp_path):
     run = run_of("text-only")
     for annotators in ("u1", "all", ["population", "u1"]):
-        with pytest.raises(ConfigError, match="one LoRA for everybody.*as 'population'"):
+        with pytest.raises(ConfigError, match=r"one LoRA for everybody.*as 'population'"):
             run.export(annotators, tmp_path / "lora")
     run.export("population", tmp_path / "lora")
     (folder,) = run.export(["population"], tmp_path / "several")
