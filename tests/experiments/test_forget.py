@@ -91,10 +91,23 @@ def test_counts_are_those_of_the_others_alone(run_of, two_kinds, tmp_path):
 
 def test_in_place(run_of, tmp_path):
     folder = shutil.copytree(run_of("intercept").folder.path, tmp_path / "run")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "checkpoint.safetensors").write_text("rows of everybody")
     after = load(folder).forget("v1")
     assert after.folder.path == folder and "v1" not in after.vocabulary
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / "checkpoint.safetensors").exists()
     assert np.isfinite(load(folder).predict(TEXTS)["p_toxic"]).all()
+
+
+def test_a_file_of_the_users_that_names_them_stops_it(run_of, tmp_path):
+    folder = shutil.copytree(run_of("intercept").folder.path, tmp_path / "run")
+    (folder / "notes.txt").write_text("'v1' was nice")
+    with pytest.raises(RunError, match=r"still named in notes\.txt"):
+        load(folder).forget("v1")
+    assert "v1" in load(folder).vocabulary
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_traces_are_found_as_whole_strings(run_of, tmp_path):
@@ -106,6 +119,7 @@ def test_traces_are_found_as_whole_strings(run_of, tmp_path):
         ("notes.txt", "about 'v1'"),
         ("more.csv", "id\nv1\n"),
         ("more.json", '[{"v1": 3}]'),
+        ("broken.json", '[{"v1": 3'),
     ):
         before = (folder / name).read_bytes() if (folder / name).exists() else None
         (folder / name).write_text(text)

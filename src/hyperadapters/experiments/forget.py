@@ -21,6 +21,7 @@ from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.folder import RunFolder, refuse_existing, write_json
 from hyperadapters.experiments.traces import check_forgotten
 from hyperadapters.methods import AnnotatorClassifier
+from hyperadapters.methods.full import FILE as BACKBONE_FILE
 from hyperadapters.methods.removal import population_is_a_mean, remove_rows
 from hyperadapters.tables import write_predictions, write_scores
 from hyperadapters.tables.frames import column_of, rows_of
@@ -28,7 +29,12 @@ from hyperadapters.tables.frames import column_of, rows_of
 if TYPE_CHECKING:
     from hyperadapters.experiments.run import Run
 
-_CARRIED = ("labels.json", "log.jsonl")
+_REWRITTEN = (
+    *("run.json", "vocabulary.json", "people.json", "counts.json", "README.md"),
+    *("adapter_config.json", "adapter_model.safetensors", BACKBONE_FILE),
+    *("predictions.parquet", "scores.json", "checkpoint.safetensors"),
+)
+"""Files that are not carried over as they are; a checkpoint would hold the rows of everybody."""
 
 
 def forget_people(run: "Run", annotators: str | Sequence[str], output: Path | None) -> Path:
@@ -54,8 +60,12 @@ def forget_people(run: "Run", annotators: str | Sequence[str], output: Path | No
             made.path.rename(output)
         else:
             # The old folder goes aside first, and with the temporary folder for good.
-            target.rename(Path(aside) / "old")
-            made.path.rename(target)
+            old = target.rename(Path(aside) / "old")
+            try:
+                made.path.rename(target)
+            except OSError:
+                old.rename(target)
+                raise
     return target
 
 
@@ -63,9 +73,7 @@ def _write(run: "Run", made: RunFolder, names: list[str], rest: Vocabulary) -> N
     predictions = _others(run.predictions, names)
     results = dict(run.record.results)
     write_json(made.vocabulary, rest.to_dict())
-    for name in _CARRIED:
-        if (run.folder.path / name).is_file():
-            shutil.copyfile(run.folder.path / name, made.path / name)
+    _carry(run.folder.path, made.path)
     fitted, people = run.fitted, run.people
     if isinstance(fitted, AnnotatorClassifier):
         left = None if people is None else _without(people, rest)
@@ -73,7 +81,8 @@ def _write(run: "Run", made: RunFolder, names: list[str], rest: Vocabulary) -> N
             predictions = rows_of(predictions, column_of(predictions, "source") != "population")
         removed = remove_rows(fitted, rest, left)
         for key in ("trainable_parameters", "condition_parameters"):
-            results[key] = max(0, results[key] - removed)
+            if key in results:
+                results[key] = max(0, results[key] - removed)
         fitted.save(made.path)
         if left is not None:
             write_json(made.people, left.to_dict())
@@ -93,6 +102,15 @@ def _write(run: "Run", made: RunFolder, names: list[str], rest: Vocabulary) -> N
     record = replace(run.record, results=results, changes=[*run.record.changes, done])
     write_json(made.record, record.to_dict())
     check_forgotten(made.path, names, _ordinary(run))
+
+
+def _carry(source: Path, folder: Path) -> None:
+    """Copy what is not written anew, also files that are not ours; they are searched for ids."""
+    for path in source.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name)
+        elif path.name not in _REWRITTEN:
+            shutil.copyfile(path, folder / path.name)
 
 
 def _others(predictions: pd.DataFrame, names: list[str]) -> pd.DataFrame:

@@ -41,7 +41,11 @@ def _names_one(path: Path, wanted: set[str], ordinary: set[str]) -> bool:
         return bool(wanted & {str(name) for name in _PLACES[path.name](_json(path))})
     if path.suffix == ".parquet":
         return bool(wanted & set(_cells(path)))
-    return bool((wanted - ordinary) & set(_strings_of(path, wanted)))
+    try:
+        found = set(_strings_of(path, wanted))
+    except (ValueError, struct.error):  # it is not what its ending says
+        found = set(_in_quotes_or_cells(path, wanted))
+    return bool((wanted - ordinary) & found)
 
 
 def _strings_of(path: Path, wanted: set[str]) -> Iterator[str]:
@@ -55,12 +59,16 @@ def _strings_of(path: Path, wanted: set[str]) -> Iterator[str]:
             (length,) = struct.unpack("<Q", file.read(8))
             yield from _strings(json.loads(file.read(length)))
     else:
-        content = b"\n" + path.read_bytes() + b"\n"
-        for name in wanted:
-            quoted = [f"{mark}{name}{mark}" for mark in "\"'`"]
-            cells = [f"{a}{name}{b}" for a in ",\t\n" for b in (",", "\t", "\n", "\r")]
-            if any(text.encode() in content for text in (*quoted, *cells)):
-                yield name
+        yield from _in_quotes_or_cells(path, wanted)
+
+
+def _in_quotes_or_cells(path: Path, wanted: set[str]) -> Iterator[str]:
+    content = b"\n" + path.read_bytes() + b"\n"
+    for name in wanted:
+        quoted = [f"{mark}{name}{mark}" for mark in "\"'`"]
+        cells = [f"{a}{name}{b}" for a in ",\t\n" for b in (",", "\t", "\n", "\r")]
+        if any(text.encode() in content for text in (*quoted, *cells)):
+            yield name
 
 
 def _strings(data: Any) -> Iterator[str]:
