@@ -12,7 +12,17 @@ HEAVY = "{'torch', 'pandas', 'transformers', 'peft', 'sklearn'} & set(sys.module
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["demo"], ["data"], ["data", "check"], ["train"], ["predict"], ["evaluate"]],
+    [
+        [],
+        ["demo"],
+        ["data"],
+        ["data", "check"],
+        ["train"],
+        ["predict"],
+        ["evaluate"],
+        ["export"],
+        ["forget"],
+    ],
     ids=lambda arguments: " ".join(arguments) or "hyperadapters",
 )
 @pytest.mark.parametrize("flag", ["--help", "-h"])

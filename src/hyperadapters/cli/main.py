@@ -13,6 +13,7 @@ from hyperadapters.cli.compare import compare
 from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.export import export
+from hyperadapters.cli.forget import forget
 from hyperadapters.cli.predict import predict
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
@@ -40,6 +41,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(export)
 app.command()(adapt)
+app.command()(forget)
 app.add_typer(tasks.app, name="tasks")
 
 

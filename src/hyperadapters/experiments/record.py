@@ -66,6 +66,8 @@ class RunRecord(Record):
         versions: Versions of Python and the packages that matter.
         complete: Whether training, prediction and evaluation are done.
         results: Parameters, best evaluation, seconds.
+        changes: What was done to the run after training, such as people forgotten: how many and
+            when, and not who.
         format: Version of this layout.
         adapted: Annotators who came after training → from how many labels, and when.
     """
@@ -80,6 +82,7 @@ class RunRecord(Record):
     versions: dict[str, str]
     complete: bool = False
     results: dict[str, Any] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
     format: int = FORMAT
     adapted: dict[str, Any] = field(default_factory=dict)
 

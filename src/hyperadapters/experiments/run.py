@@ -16,6 +16,7 @@ from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConditionError, ConfigError, RunError
 from hyperadapters.experiments.export import export_people
 from hyperadapters.experiments.folder import RunFolder, read_json
+from hyperadapters.experiments.forget import forget_people
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.inference import (
     ALL,
@@ -286,6 +287,26 @@ class Run:
         from hyperadapters.experiments.adapt import intervals_of
 
         return intervals_of(self)
+
+    def forget(
+        self, annotators: str | Sequence[str], output: str | PathLike[str] | None = None
+    ) -> "Run":
+        """The run without some people: without their parameters, attributes, predictions, ids.
+
+        What the shared parameters learned from their ratings stays; see ``docs/people.md``.
+
+        Args:
+            annotators: An id, or several.
+            output: Folder of the new run; `None` puts it in the place of this one, whose files
+                are gone then, and this object must not be used any more.
+
+        Raises:
+            ConditionError: An id is unknown to the run.
+            RunError: The output exists, nobody would be left, or an id is still found in a file
+                of the new folder.
+        """
+        fresh = Run.open(self.folder.path)
+        return Run.open(forget_people(fresh, annotators, None if output is None else Path(output)))
 
     def _question(self, texts: Texts, annotators: str | Sequence[str]) -> Question:
         table = with_text_ids(as_table(texts, pairs=self.reads_pairs))
