@@ -12,6 +12,7 @@ from hyperadapters.cli.compare import compare
 from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.predict import predict
+from hyperadapters.cli.report import report
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
 
@@ -36,6 +37,7 @@ app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(report)
 app.add_typer(tasks.app, name="tasks")
 
 
