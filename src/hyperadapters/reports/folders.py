@@ -95,8 +95,8 @@ def open_folder(path: Path) -> Folder:
     if not files:
         what = "has no run.json" if path.is_dir() else "is no folder"
         raise RunError(
-            f"{path} {what}; name a run folder, or a folder of runs such as `hyperadapters compare` "
-            "makes"
+            f"{path} {what}; name a run folder, or a folder of runs such as "
+            "`hyperadapters compare` makes"
         )
     runs, left_out = [], []
     for file in sorted(files):

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter
 
 from hyperadapters.reports.colours import LIGHT, MARKERS, SERIES
-from hyperadapters.reports.figures.people import above
+from hyperadapters.reports.figures.people import above, plain_number
 from hyperadapters.reports.render import short
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def draw_parameters(axes: "Axes", data: pd.DataFrame, crossing: float, n: int) -
         axes.text(crossing, 0.1, f" crossing at {crossing:,.0f}", **where)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(plain_number))
     axes.set_xlabel("annotators")
     axes.set_ylabel("trained parameters")
     axes.legend(**above(1))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from hyperadapters.reports.colours import LIGHT, MARKERS, SCALE, SERIES
 from hyperadapters.reports.render import short
@@ -52,26 +53,29 @@ def draw_sorted(axes: "Axes", data: pd.DataFrame, label: str) -> None:
     axes.set_ylabel(label)
 
 
-def draw_by_ratings(axes: "Axes", data: pd.DataFrame, label: str, counted: str) -> None:
-    """Score against number of ratings, with the medians of ten groups of equal size.
+def draw_trend(
+    axes: "Axes", data: pd.DataFrame, names: tuple[str, str], *, counts: bool = False
+) -> None:
+    """One amount against another, with the medians of ten groups of equal size.
 
     Args:
         axes: Where to draw.
-        data: Columns ``ratings, value``.
-        label: Name of the axis of scores.
-        counted: Name of the axis of ratings.
+        data: Two columns at its end, the amount that goes to the right and that which goes up.
+        names: Names of the two axes.
+        counts: Whether the first are counts, which may need a logarithmic axis.
     """
-    ratings, value = (data[name].to_numpy(np.float64) for name in ("ratings", "value"))
+    ratings, value = (data[name].to_numpy(np.float64) for name in data.columns[-2:])
     axes.scatter(ratings, value, c=LIGHT["blue"], s=14, alpha=0.75, linewidths=0)
     groups = np.array_split(np.argsort(ratings, kind="stable"), min(10, max(1, len(data) // 5)))
     if len(groups) > 1:
         middle = [[float(np.median(of[group])) for group in groups] for of in (ratings, value)]
         axes.plot(*middle, color=LIGHT["orange"], marker="s", markersize=4, label="median")
         axes.legend(**above(1))
-    if ratings.min() > 0 and ratings.max() > 20 * ratings.min():
+    if counts and ratings.min() > 0 and ratings.max() > 20 * ratings.min():
         axes.set_xscale("log")
-    axes.set_xlabel(counted)
-    axes.set_ylabel(label)
+        axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1])
 
 
 def draw_rates(
@@ -145,6 +149,11 @@ def draw_groups(axes: "Axes", data: pd.DataFrame) -> None:
 def _name_components(axes: "Axes") -> None:
     axes.set_xlabel("first component")
     axes.set_ylabel("second component")
+
+
+def plain_number(value: float, _place: int | None = None) -> str:
+    """A number on a logarithmic axis, without the powers that would need a formula."""
+    return f"{value:,.6g}"
 
 
 def above(columns: int) -> dict[str, object]:

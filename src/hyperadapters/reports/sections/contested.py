@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from hyperadapters.reports.figures.people import draw_by_ratings
+from hyperadapters.reports.figures.people import draw_trend
 from hyperadapters.reports.markup import Markup, element, joined, number, paragraph, quoted, table
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import Source
 
 SHOWN = 12
+MOST_DOTS = 1500
 _TITLE = "Contested texts"
 
 
@@ -77,7 +78,7 @@ def _table(source: Source, rows: pd.DataFrame, texts: pd.DataFrame) -> Markup:
         part = of_text.get_group(text["text_id"]).sort_values("amount")
         high, low = part.iloc[-1], part.iloc[0]
         votes = part["label"].astype(str).value_counts()
-        said = joined([element("span", quoted(k, 30), f" × {v}") for k, v in votes.items()], ", ")
+        said = joined([element("span", quoted(k, 30), f": {v}") for k, v in votes.items()], ", ")
         lines.append(
             [
                 _words(source, str(text["text_id"])),
@@ -100,12 +101,11 @@ def _person(row: pd.Series) -> Markup:
 
 
 def _picture(texts: pd.DataFrame) -> Picture:
-    data = texts.rename(columns={"divide": "ratings", "disagreement": "value"})
-    ranks = [data[name].rank().to_numpy(np.float64) for name in ("ratings", "value")]
+    ranks = [texts[name].rank().to_numpy(np.float64) for name in ("divide", "disagreement")]
     told = "undefined"
     if min(values.std() for values in ranks) > 0:
         told = f"{np.corrcoef(*ranks)[0, 1]:.2f}"
-    shown = data if len(data) <= 1500 else data.sample(1500, random_state=0)
+    shown = texts if len(texts) <= MOST_DOTS else texts.sample(MOST_DOTS, random_state=0)
     caption = (
         "Each dot is a text: how often two of its people really differ, against the predicted "
         f"divide; the line joins medians of groups of equal size. Rank correlation {told}. With "
@@ -116,5 +116,5 @@ def _picture(texts: pd.DataFrame) -> Picture:
         "Predicted divide and disagreement",
         caption,
         texts,
-        lambda axes: draw_by_ratings(axes, shown, "disagreement of labels", "predicted divide"),
+        lambda axes: draw_trend(axes, shown, ("predicted divide", "disagreement of labels")),
     )

@@ -32,8 +32,8 @@ def methods(source: Source) -> Section:
     rest = [name for name in FURTHER if name in source.metrics]
     seeds = max(len(source.folder.of(name)) for name in source.methods)
     how = "Mean over seeds ± their standard deviation" if seeds > 1 else "Value of the one seed"
-    told = f"{how}; below it the 95 % interval over texts" + (" (mean of its ends)." * (seeds > 1))
-    parts: list[Markup | list[Picture]] = [paragraph(told)]
+    told = f"{how}; below it the 95 % interval over texts" + (" (mean of its ends)" * (seeds > 1))
+    parts: list[Markup | list[Picture]] = [paragraph(told, ".")]
     near = _near_best(source)
     if len(source.methods) > 1:
         parts.append(
@@ -117,7 +117,8 @@ def _picture(source: Source, metric: str) -> Picture:
     caption = (
         f"{NAMES[metric]} of every method with its 95 % interval over texts; {source.method} "
         "in orange. Intervals of two methods may overlap although one is "
-        "surely better, since both answer the same rows: ≈ in the table says which."
+        "surely better, for both answer the same rows: in the table those that may be as good "
+        "as the best have ≈."
     )
     return Picture(
         f"methods-{metric.replace('_', '-')}",

@@ -5,10 +5,10 @@ import pandas as pd
 
 from hyperadapters.evaluation.annotators import MIN_ROWS
 from hyperadapters.reports.figures.people import (
-    draw_by_ratings,
     draw_change,
     draw_rates,
     draw_sorted,
+    draw_trend,
 )
 from hyperadapters.reports.markup import counted
 from hyperadapters.reports.picture import Picture, Section
@@ -103,7 +103,7 @@ def _by_ratings(source: Source, found: pd.DataFrame, told: str) -> Picture:
         "Score by number of ratings",
         caption,
         data,
-        lambda axes: draw_by_ratings(axes, data, "nll ↓", f"ratings in {counted_in}"),
+        lambda axes: draw_trend(axes, data, (f"ratings in {counted_in}", "nll ↓"), counts=True),
     )
 
 

@@ -32,7 +32,7 @@ def summary(source: Source) -> Section:
         how = "that was chosen" if source.wanted_method else f"with the lowest {NAMES['nll']}"
         parts.append(
             paragraph(
-                f"{len(source.methods)} methods are compared. The pages below look closely at the "
+                f"{len(source.methods)} methods are compared. What follows looks closely at the "
                 f"one {how}, {source.method}, beside {source.baseline}."
             )
         )
