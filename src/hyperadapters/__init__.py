@@ -10,6 +10,7 @@ of the code, from the bottom up:
     tuner                                   the PEFT method
     baselines, methods                      the published methods; one table of all methods
     training, inference, evaluation, export fit; predict; score; write LoRA folders
+    reports                                 runs and comparisons as one HTML file
     experiments                             run folders: fit, load, predict
     cli                                     the command `hyperadapters`
 """
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
         helped_and_hurt,
         paired_differences,
         reliability,
+        risk_coverage,
     )
     from hyperadapters.evaluation.tasks import evaluate_tasks
     from hyperadapters.experiments import Run, compare, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
+    from hyperadapters.reports.build import report
     from hyperadapters.tables import read_submission, write_submission
     from hyperadapters.tasks import Task, read_mixture
     from hyperadapters.tuner import (
@@ -90,6 +93,8 @@ __all__ = [
     "read_mixture",
     "read_submission",
     "reliability",
+    "report",
+    "risk_coverage",
     "shared_texts",
     "write_submission",
 ]
@@ -115,6 +120,8 @@ _HOME = {
     "group_scores": "evaluation",
     "helped_and_hurt": "evaluation",
     "reliability": "evaluation",
+    "report": "reports.build",
+    "risk_coverage": "evaluation",
     "paired_differences": "evaluation",
     "evaluate_tasks": "evaluation.tasks",
     "fit_tasks": "experiments.tasks",

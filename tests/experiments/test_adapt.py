@@ -242,3 +242,16 @@ def test_other_methods(method, two_kinds, tiny_bert, quick, tmp_path):
 def test_a_wrong_word_for_known(runs, two_kinds, tmp_path):
     with pytest.raises(ConfigError, match="known must be one of error, replace, skip"):
         runs["hyperlora"].adapt(newcomers(two_kinds), tmp_path / "run", known="maybe")
+
+
+@pytest.mark.parametrize("method", ["hyperlora", "intercept"])
+def test_who_came_later_can_be_forgotten_too(method, runs, two_kinds, tmp_path):
+    second = runs[method].adapt(newcomers(two_kinds), tmp_path / "second")
+    texts = two_kinds["text"].drop_duplicates().head(4).tolist()
+    before = second.predict(texts, ["new v", "u1"], intervals=True)
+    third = second.forget("new u", tmp_path / "third")
+    assert third.adapted == ["new v"] and "new u" not in third.vocabulary
+    after = load(tmp_path / "third").predict(texts, ["new v", "u1"], intervals=True)
+    pd.testing.assert_frame_equal(after, before, rtol=0, atol=0)
+    for file in third.folder.path.iterdir():
+        assert b"new u" not in file.read_bytes(), file.name

@@ -158,7 +158,7 @@ def _block(table: "Table", names: list[str]) -> "Shown":
     from rich.table import Table as Shown
     from rich.text import Text as Words
 
-    from hyperadapters.experiments.comparison import SHOWN
+    from hyperadapters.reports.names import SHOWN
 
     told = "mean ± standard deviation over seeds; ≈: may be as good as the best"
     title = Words(f"split {table.split}, {told}")

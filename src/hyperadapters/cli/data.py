@@ -48,8 +48,8 @@ def check(
     join_labels: JoinLabels = False,
 ) -> None:
     """Show what is in the table: rows, annotators, labels, agreement, problems."""
-    from hyperadapters.data.describe import describe
     from hyperadapters.data.readers import read_annotations
+    from hyperadapters.tables.describe import describe
 
     # Leaks are shown below rather than refused: looking is what this command is for.
     frame = read_annotations(

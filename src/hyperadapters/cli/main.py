@@ -15,6 +15,7 @@ from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.export import export
 from hyperadapters.cli.forget import forget
 from hyperadapters.cli.predict import predict
+from hyperadapters.cli.report import report
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
 
@@ -42,6 +43,7 @@ app.command()(compare)
 app.command()(export)
 app.command()(adapt)
 app.command()(forget)
+app.command()(report)
 app.add_typer(tasks.app, name="tasks")
 
 

@@ -10,6 +10,7 @@ from hyperadapters.evaluation.groups import GroupScores, group_scores
 from hyperadapters.evaluation.helped import helped_and_hurt
 from hyperadapters.evaluation.intervals import intervals
 from hyperadapters.evaluation.paired import paired_differences
+from hyperadapters.evaluation.risk import risk_coverage
 
 __all__ = [
     "BETTER",
@@ -24,4 +25,5 @@ __all__ = [
     "intervals",
     "paired_differences",
     "reliability",
+    "risk_coverage",
 ]

@@ -15,43 +15,8 @@ from hyperadapters.evaluation import BETTER, helped_and_hurt, paired_differences
 from hyperadapters.evaluation.helped import COLUMNS
 from hyperadapters.evaluation.paired import COMPARED
 from hyperadapters.experiments.record import RunRecord
+from hyperadapters.reports.names import FURTHER, SHOWN
 from hyperadapters.tables.frames import column_of, rows_of
-
-SHOWN = {
-    "nll": "nll",
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "annotator_macro_f1": "annotator macro-F1",
-    "annotator_macro_f1_p10": "its 10th percentile",
-    "minority_accuracy": "minority accuracy",
-    "mae": "mean distance",
-    "soft_manhattan": "soft Manhattan",
-    "disagreement_pearson": "disagreement r",
-    "ece": "ECE",
-}
-"""Metrics of the table, and what they are called there."""
-
-FURTHER = {
-    "annotator_macro_f1_median": "annotator macro-F1, median",
-    "annotator_macro_f1_worst_decile": "its worst tenth",
-    "annotator_macro_f1_min": "its lowest",
-    "annotator_error_rate": "annotator error rate",
-    "annotator_nll": "annotator nll",
-    "error_rate": "error rate by text",
-    "absolute_distance": "scaled distance by text",
-    "soft_wasserstein": "soft Wasserstein",
-    "soft_jensen_shannon": "soft Jensen-Shannon",
-    "soft_cross_entropy": "soft cross-entropy",
-    "majority_macro_f1": "majority macro-F1",
-    "hard_micro_f1": "majority micro-F1",
-    "disagreement_spearman": "disagreement rho",
-    "contested_auroc": "contested AUROC",
-    "brier": "Brier",
-    "coverage_annotators": "annotators scored",
-}
-"""Metrics of the second table, and what they are called there."""
-
-NAMES = {**SHOWN, **FURTHER}
 
 BASELINES = ("text-only", "intercept")
 """Methods against which people are said to be helped or hurt."""

@@ -1,14 +1,16 @@
 """A comparison of methods as a page: Markdown, and HTML without anything from elsewhere."""
 
-import html as escaping
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from hyperadapters.evaluation import BETTER
-from hyperadapters.experiments.comparison import BASELINES, LEAST_ROWS, NAMES, Cell, Table
+from hyperadapters.experiments.comparison import BASELINES, LEAST_ROWS, Cell, Table
+from hyperadapters.reports.markup import Markup, element, escaped, paragraph
+from hyperadapters.reports.markup import table as table_of
+from hyperadapters.reports.names import ARROWS, NAMES
+from hyperadapters.reports.page import page
 
-ARROWS = {"higher": " ↑", "lower": " ↓", "neither": ""}
 FURTHER_TITLE = "Further metrics"
 
 Lines = list[list[str]]
@@ -108,49 +110,30 @@ def _notes(split: str, record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _small_spread(value: str) -> str:
-    return re.sub("± ([0-9.]+)", r"<small>± \1</small>", value)
-
-
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
-    "div{overflow-x:auto}small{opacity:.7;font-weight:normal}"
-    "table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.3rem .5rem;border-bottom:1px solid #8884;text-align:right;white-space:nowrap}"
-    "th{white-space:normal;vertical-align:bottom}th:first-child,td:first-child{text-align:left}"
-    "code,pre{font-size:13px}pre{overflow-x:auto}:root{color-scheme:light dark}"
-)
-
-
 def html(table: Table, record: Mapping[str, Any]) -> str:
     """The same as a page of its own, without anything from elsewhere."""
-    escape = escaping.escape
     main, more = _tables(table, "<b>{}</b>")
-    further = f"<h2>{FURTHER_TITLE}</h2>{_rows(more)}" if more else ""
     first, *rest = [line for line in _notes(table.split, record) if line]
-    notes = "".join(f"<li>{escape(line.removeprefix('- '))}</li>" for line in rest)
-    notes = re.sub("`([^`]*)`", r"<code>\1</code>", notes)
-    commands = "\n".join(escape(c) for c in record["cells"].values() if c)
-    cells = f"<h2>Each cell by itself</h2><pre>{commands}</pre>" if commands else ""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Methods side by side</title><style>{STYLE}</style></head><body>"
-        f"<h1>Methods side by side</h1>{_rows(main)}<p>{escape(first)}</p><ul>{notes}</ul>"
-        f"{further}{cells}"
-        "</body></html>\n"
-    )
+    body = [_rows(main, f"Scores on split {table.split}"), paragraph(first)]
+    body.append(element("ul", *(element("li", _note(line)) for line in rest)))
+    if more:
+        body += [element("h2", FURTHER_TITLE), _rows(more, FURTHER_TITLE)]
+    if commands := "\n".join(c for c in record["cells"].values() if c):
+        body += [element("h2", "Each cell by itself"), element("pre", commands, tabindex="0")]
+    return page("Methods side by side", *body)
 
 
-def _rows(lines: Lines) -> str:
-    """A table of HTML; the cells hold no text of users but names of methods."""
-    head = "".join(f"<th>{escaping.escape(name)}</th>" for name in lines[0])
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{value}</td>" for value in [escaping.escape(name), *map(_small_spread, values)]
-        )
-        + "</tr>\n"
-        for name, *values in lines[1:]
-    )
-    return f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+def _note(line: str) -> Markup:
+    """A line of the notes; what stands between backquotes is code."""
+    text = escaped(line.removeprefix("- "))
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", text))
+
+
+def _small_spread(value: str) -> Markup:
+    """A cell, which was made here and holds no text of users."""
+    return Markup(re.sub("± ([0-9.]+)", r"<small>± \1</small>", value))
+
+
+def _rows(lines: Lines, caption: str) -> Markup:
+    heads, *rest = lines
+    return table_of(caption, heads, ([name, *map(_small_spread, v)] for name, *v in rest))

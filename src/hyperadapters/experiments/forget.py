@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from hyperadapters.adaptation import Posterior
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Attributes, Vocabulary
 from hyperadapters.data.people import People
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _REWRITTEN = (
     *("run.json", "vocabulary.json", "people.json", "counts.json", "README.md"),
     *("adapter_config.json", "adapter_model.safetensors", BACKBONE_FILE),
-    *("predictions.parquet", "scores.json", "checkpoint.safetensors"),
+    *("predictions.parquet", "scores.json", "checkpoint.safetensors", "posterior.safetensors"),
 )
 """Files that are not carried over as they are; a checkpoint would hold the rows of everybody."""
 
@@ -99,7 +100,11 @@ def _write(run: "Run", made: RunFolder, names: list[str], rest: Vocabulary) -> N
         "n_annotators": len(names),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    record = replace(run.record, results=results, changes=[*run.record.changes, done])
+    if run.folder.posterior.exists():
+        Posterior.load(run.folder.posterior).only(rest.names).save(made.posterior)
+    adapted = {name: told for name, told in run.record.adapted.items() if name in rest}
+    changes = [*run.record.changes, done]
+    record = replace(run.record, results=results, changes=changes, adapted=adapted)
     write_json(made.record, record.to_dict())
     check_forgotten(made.path, names, _ordinary(run))
 

@@ -72,7 +72,8 @@ def describe(frame: pd.DataFrame) -> Description:
     """Counts and agreement of checked ANNOTATIONS.
 
     Args:
-        frame: Columns `text_id, text, annotator, label`, perhaps `text_pair` and `split`.
+        frame: Columns `text_id, text, annotator, label`, perhaps `text_pair` and `split`. Without
+            `split`, nothing looks at `text`, which may be missing then.
     """
     space = LabelSpace.of(frame["label"])
     counts = _value_counts(frame, space)
@@ -153,6 +154,8 @@ def _describe_splits(frame: pd.DataFrame) -> tuple[SplitDescription, ...]:
 
 
 def _count_leaks(frame: pd.DataFrame) -> int:
+    if "split" not in frame:
+        return 0
     return len(text_keys(rows_of(frame, leaking_rows(frame))).unique())
 
 

@@ -1,0 +1,1 @@
+"""Drawings: a table in, shapes in the axes of Matplotlib out. Nothing here computes a result."""
