@@ -151,6 +151,7 @@ def main() -> None:
             found[name] = run(*cell, given.data, given.runs, given)
             text = json.dumps(found, indent=1, sort_keys=True) + "\n"
             results.write_text(text, encoding="utf-8")
+            given.output.write_text(table(found), encoding="utf-8")
     if found:
         given.output.write_text(table(found), encoding="utf-8")
 

@@ -101,7 +101,8 @@ def test_memory_does_not_grow_with_the_number_of_texts(run, tmp_path, monkeypatc
         return most
 
     peak(20)  # what is imported or kept once
-    assert peak(600) < 1.5 * peak(60)
+    # The interpreter enlarges tables of its own now and then, in whichever call it is.
+    assert min(peak(n) for n in (600, 601, 602)) < 1.5 * min(peak(n) for n in (60, 61, 62))
 
 
 @pytest.mark.parametrize(
