@@ -46,7 +46,9 @@ def to_bytes(picture: Picture, kind: str) -> bytes:
         figure = _drawn(picture)
         # Without the date, so that the same numbers give the same file.
         metadata = {"Date": None} if kind == "svg" else None
-        figure.savefig(out, format=kind, dpi=_DPI, metadata=metadata, transparent=kind == "svg")
+        # An SVG stands on the page's own ground, whatever its colour.
+        ground = "none" if kind == "svg" else LIGHT["paper"]
+        figure.savefig(out, format=kind, dpi=_DPI, metadata=metadata, facecolor=ground)
     return out.getvalue()
 
 

@@ -78,7 +78,10 @@ def _table(source: Source, rows: pd.DataFrame, texts: pd.DataFrame) -> Markup:
         part = of_text.get_group(text["text_id"]).sort_values("amount")
         high, low = part.iloc[-1], part.iloc[0]
         votes = part["label"].astype(str).value_counts()
-        said = joined([element("span", quoted(k, 30), f": {v}") for k, v in votes.items()], ", ")
+        said = joined(
+            [element("span", quoted(k, 30), f": {v}", class_="keep") for k, v in votes.items()],
+            ", ",
+        )
         lines.append(
             [
                 _words(source, str(text["text_id"])),
@@ -97,7 +100,7 @@ def _words(source: Source, text_id: str) -> Markup:
 
 
 def _person(row: pd.Series) -> Markup:
-    return element("span", quoted(row["annotator"], 40), f" {row['amount']:.2f}")
+    return element("span", quoted(row["annotator"], 40), f" {row['amount']:.2f}", class_="keep")
 
 
 def _picture(texts: pd.DataFrame) -> Picture:
