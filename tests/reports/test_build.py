@@ -236,7 +236,7 @@ def test_groups_of_what_the_run_was_told(make, tmp_path):
     assert "Largest gaps by kind" in words and "Coloured by kind" in words
     found = ha.group_scores(
         predictions,
-        pd.DataFrame({"annotator": kinds, "kind": [k[0] for k in kinds.values()]}),
+        pd.DataFrame({"annotator": list(kinds), "kind": [k[0] for k in kinds.values()]}),
         "kind",
     )
     gap = found.gaps.set_index("metric").loc["accuracy"]

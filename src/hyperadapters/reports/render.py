@@ -78,7 +78,8 @@ def _of_page(tag: str, picture: str) -> str:
 def _style(picture: Picture) -> Iterator[None]:
     import matplotlib
 
-    with matplotlib.rc_context(_settings(picture)), warnings.catch_warnings():
+    settings: Any = _settings(picture)
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A browser has other fonts for what ours lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")

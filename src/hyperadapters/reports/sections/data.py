@@ -8,7 +8,7 @@ from hyperadapters.reports.markup import Markup, items, percent, table
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import Source
 from hyperadapters.tables.describe import Description, describe
-from hyperadapters.tables.frames import columns_of
+from hyperadapters.tables.frames import column_of, columns_of
 
 HEADS = ("what", "amount")
 _BINS = 20
@@ -24,7 +24,7 @@ def data(source: Source) -> Section:
             "the ratings with --data FILE. What is shown rests on the rows with predictions."
         )
     parts: list[Markup | list[Picture]] = [_sizes(source)]
-    if rows["label"].nunique() > 1:
+    if column_of(rows, "label").nunique() > 1:
         described = describe(rows)
         parts.append(_agreement(described, of))
         if source.ratings is not None:
