@@ -46,7 +46,9 @@ def to_bytes(picture: Picture, kind: str) -> bytes:
         figure = _drawn(picture)
         # Without the date, so that the same numbers give the same file.
         metadata = {"Date": None} if kind == "svg" else None
-        figure.savefig(out, format=kind, dpi=_DPI, metadata=metadata, transparent=kind == "svg")
+        # An SVG stands on the page's own ground, whatever its colour.
+        ground = "none" if kind == "svg" else LIGHT["paper"]
+        figure.savefig(out, format=kind, dpi=_DPI, metadata=metadata, facecolor=ground)
     return out.getvalue()
 
 
@@ -76,7 +78,8 @@ def _of_page(tag: str, picture: str) -> str:
 def _style(picture: Picture) -> Iterator[None]:
     import matplotlib
 
-    with matplotlib.rc_context(_settings(picture)), warnings.catch_warnings():
+    settings: Any = _settings(picture)
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A browser has other fonts for what ours lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")

@@ -13,6 +13,7 @@ from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation import BETTER, annotator_scores
 from hyperadapters.labels import LabelSpace
 from hyperadapters.reports.folders import Finished, Folder
+from hyperadapters.reports.statistics import mean_of
 from hyperadapters.tables import label_space_of, read_predictions, read_scores
 from hyperadapters.tables.frames import column_of, rows_of
 
@@ -92,8 +93,7 @@ class Source:
 
     def mean(self, metric: str, method: str) -> float:
         """Mean over seeds; NaN where there is none."""
-        values = column_of(self.values(metric, method), "value").dropna()
-        return float(values.mean()) if len(values) else float("nan")
+        return mean_of(self.values(metric, method), "value")
 
     @cached_property
     def method(self) -> str:
@@ -137,20 +137,22 @@ class Source:
         if rows.empty:
             return pd.DataFrame()
         numbers = annotator_scores(rows).drop(columns=["method", "seed", "split"])
-        people = numbers.groupby("annotator").mean()
-        rows = rows.assign(
-            rate=self.amount.of_labels(column_of(rows, "label")),
-            predicted_rate=self.amount.of_predictions(rows),
+        rates = pd.DataFrame(
+            {
+                "annotator": rows["annotator"],
+                "rate": self.amount.of_labels(column_of(rows, "label")),
+                "predicted_rate": self.amount.of_predictions(rows),
+            }
         )
-        people = people.join(rows.groupby("annotator")[["rate", "predicted_rate"]].mean())
-        n = column_of(people, "n") if self.train is None else self._train_counts(people.index)
-        return people.assign(ratings=n)
+        means: list[Any] = [table.groupby("annotator").mean() for table in (numbers, rates)]
+        people: pd.DataFrame = means[0].join(means[1])
+        return people.assign(ratings=self._ratings_of(people))
 
-    def _train_counts(self, people: pd.Index) -> pd.Series:
+    def _ratings_of(self, people: pd.DataFrame) -> pd.Series:
         if self.train is None:
-            return pd.Series(0, index=people)
+            return column_of(people, "n")
         counts = column_of(self.train, "annotator").value_counts()
-        return counts.reindex(people).fillna(0).astype(int)
+        return counts.reindex(people.index).fillna(0).astype(int)
 
     @cached_property
     def train(self) -> pd.DataFrame | None:

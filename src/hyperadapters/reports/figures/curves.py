@@ -1,6 +1,6 @@
 """Lines: calibration, risk against coverage, costs and scores against an amount."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def draw_reliability(axes: "Axes", data: pd.DataFrame, methods: list[str]) -> No
     for i, method in enumerate(methods):
         part = data.loc[(data["method"] == method) & (data["n"] > 0)]
         share = part["n"] / max(1, part["n"].sum())
-        look = {"color": LIGHT[SERIES[i]], "marker": MARKERS[i]}
+        look: dict[str, Any] = {"color": LIGHT[SERIES[i]], "marker": MARKERS[i]}
         axes.plot(part["confidence"], part["accuracy"], linewidth=1.2, markersize=4, **look)
         axes.scatter(part["confidence"], part["accuracy"], s=300 * share, alpha=0.35, **look)
         axes.plot([], [], label=short(method), **look)
@@ -42,7 +42,7 @@ def draw_risk(axes: "Axes", data: pd.DataFrame, methods: list[str]) -> None:
     """Share of wrong answers among the surest; columns ``method, coverage, risk``."""
     for i, method in enumerate(methods):
         part = data.loc[data["method"] == method]
-        mark = {"marker": MARKERS[i], "markersize": 4} if len(part) < 12 else {}
+        mark: dict[str, Any] = {"marker": MARKERS[i], "markersize": 4} if len(part) < 12 else {}
         axes.plot(
             *(part["coverage"], part["risk"]),
             **{"color": LIGHT[SERIES[i]], "linewidth": 1.6, "label": short(method)},
@@ -65,7 +65,7 @@ def draw_parameters(axes: "Axes", data: pd.DataFrame, crossing: float, n: int) -
         n: How many annotators the run has.
     """
     for i, name in enumerate(data.columns[1:]):
-        style = {"color": LIGHT[SERIES[i]], "linestyle": ("-", "--", ":")[i % 3]}
+        style: dict[str, Any] = {"color": LIGHT[SERIES[i]], "linestyle": ("-", "--", ":")[i % 3]}
         axes.plot(data["annotators"], data[name], linewidth=1.8, label=short(name, 30), **style)
     axes.axvline(n, color=LIGHT["soft"], linewidth=1)
     axes.text(n, 0.02, f" {n:,} here", transform=axes.get_xaxis_transform(), color=LIGHT["soft"])

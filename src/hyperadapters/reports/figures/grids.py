@@ -23,6 +23,9 @@ def draw_counts(axes: "Axes", data: pd.DataFrame, label: str, of: str) -> None:
         of: Name of the axis of counts.
     """
     widths = data["up_to"] - data["above"]
+    if len(data) == 1:  # one bar should not fill the picture
+        width = float(widths.iloc[0])
+        axes.set_xlim(data["above"].iloc[0] - 4 * width, data["up_to"].iloc[0] + 4 * width)
     axes.bar(data["above"], data["n"], width=widths * 0.94, align="edge", color=LIGHT["blue"])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="x", visible=False)
@@ -60,6 +63,8 @@ def draw_squares(
     bar = axes.figure.colorbar(drawn, ax=axes, pad=0.02, aspect=28)
     bar.set_label(short(label))
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    # The darkest colour would not be seen on a dark page.
+    axes.set_facecolor(LIGHT["line"])
     axes.grid(visible=False)
     axes.set_xticks([])
     axes.set_xlabel(f"{data.shape[1]} texts")

@@ -1,6 +1,6 @@
 """Pictures in which each mark is a person."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -156,7 +156,7 @@ def plain_number(value: float, _place: int | None = None) -> str:
     return f"{value:,.6g}"
 
 
-def above(columns: int) -> dict[str, object]:
+def above(columns: int) -> dict[str, Any]:
     """A legend above the axes, out of the way of the points."""
     return {
         **{"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns},

@@ -17,6 +17,7 @@ from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.sections.people import MOST_PEOPLE
 from hyperadapters.reports.source import Source
 from hyperadapters.reports.vectors import vectors_of
+from hyperadapters.tables.frames import column_of
 from hyperadapters.tables.prediction_faults import as_text
 
 LEAST_PEOPLE = 4
@@ -101,10 +102,15 @@ def _coloured(
 def _by_attribute(source: Source, data: pd.DataFrame, attribute: str) -> Picture:
     people: pd.DataFrame = source.attributes  # pyright: ignore[reportAssignmentType]
     values = pd.DataFrame(
-        {"who": as_text(people["annotator"]), "group": as_text(people[attribute]).str.strip()}
+        {"who": as_text(column_of(people, "annotator")), "group": _stripped(people, attribute)}
     )
-    known = values.dropna().drop_duplicates("who").set_index("who")["group"]
-    group = known.reindex(data["annotator"]).replace("", NOT_GIVEN).fillna(NOT_GIVEN)
+    known = values.dropna().drop_duplicates("who").set_index("who")
+    group = (
+        column_of(known, "group")
+        .reindex(data["annotator"])
+        .replace("", NOT_GIVEN)
+        .fillna(NOT_GIVEN)
+    )
     shown = data.assign(group=group.to_numpy(object))
     drawn = shown if len(shown) <= MOST_PEOPLE else shown.sample(MOST_PEOPLE, random_state=0)
     caption = (
@@ -116,3 +122,7 @@ def _by_attribute(source: Source, data: pd.DataFrame, attribute: str) -> Picture
     return Picture(
         name, f"Coloured by {attribute}", caption, shown, lambda axes: draw_groups(axes, drawn)
     )
+
+
+def _stripped(people: pd.DataFrame, attribute: str) -> pd.Series:
+    return as_text(column_of(people, attribute)).str.strip()

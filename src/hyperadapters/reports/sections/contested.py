@@ -1,5 +1,7 @@
 """Texts on which people are predicted to differ most."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,9 +9,12 @@ from hyperadapters.reports.figures.people import draw_trend
 from hyperadapters.reports.markup import Markup, element, joined, number, paragraph, quoted, table
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import Source
+from hyperadapters.reports.statistics import rank_correlation
+from hyperadapters.tables.frames import column_of
 
 SHOWN = 12
 MOST_DOTS = 1500
+_SAME = 1e-9
 _TITLE = "Contested texts"
 
 
@@ -20,7 +25,7 @@ def contested(source: Source) -> Section:
     if texts.empty:
         what = f"{_TITLE}: no text has answers of two people."
         return Section("contested", _TITLE, missing=[what])
-    if texts["divide"].max() < 1e-9:
+    if float(column_of(texts, "divide").max()) < _SAME:
         what = f"{_TITLE}: {source.method} says the same of everybody."
         return Section("contested", _TITLE, missing=[what])
     missing = []
@@ -56,7 +61,7 @@ def divides(source: Source, rows: pd.DataFrame) -> pd.DataFrame:
     n = np.bincount(text)
     means = np.stack([np.bincount(text, column) / n[: len(names)] for column in p.T], axis=1)
     distance = 0.5 * np.abs(p - means[text]).sum(axis=1)
-    given = source.labels.encode(rows["label"])
+    given = source.labels.encode(column_of(rows, "label"))
     counts = np.stack([np.bincount(text, given == i) for i in range(len(source.labels))], axis=1)
     pairs = np.maximum(n * (n - 1), 1)
     differ = 1 - (counts * (counts - 1)).sum(axis=1) / pairs
@@ -75,10 +80,14 @@ def _table(source: Source, rows: pd.DataFrame, texts: pd.DataFrame) -> Markup:
     of_text = rows.assign(amount=amounts).groupby("text_id")
     lines = []
     for text in texts.to_dict("records"):
-        part = of_text.get_group(text["text_id"]).sort_values("amount")
+        part: Any = of_text.get_group(text["text_id"])
+        part = part.sort_values("amount")
         high, low = part.iloc[-1], part.iloc[0]
         votes = part["label"].astype(str).value_counts()
-        said = joined([element("span", quoted(k, 30), f": {v}") for k, v in votes.items()], ", ")
+        said = joined(
+            [element("span", quoted(k, 30), f": {v}", class_="keep") for k, v in votes.items()],
+            ", ",
+        )
         lines.append(
             [
                 _words(source, str(text["text_id"])),
@@ -97,14 +106,11 @@ def _words(source: Source, text_id: str) -> Markup:
 
 
 def _person(row: pd.Series) -> Markup:
-    return element("span", quoted(row["annotator"], 40), f" {row['amount']:.2f}")
+    return element("span", quoted(row["annotator"], 40), f" {row['amount']:.2f}", class_="keep")
 
 
 def _picture(texts: pd.DataFrame) -> Picture:
-    ranks = [texts[name].rank().to_numpy(np.float64) for name in ("divide", "disagreement")]
-    told = "undefined"
-    if min(values.std() for values in ranks) > 0:
-        told = f"{np.corrcoef(*ranks)[0, 1]:.2f}"
+    told = rank_correlation(texts, "divide", "disagreement")
     shown = texts if len(texts) <= MOST_DOTS else texts.sample(MOST_DOTS, random_state=0)
     caption = (
         "Each dot is a text: how often two of its people really differ, against the predicted "

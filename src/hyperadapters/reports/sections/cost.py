@@ -92,8 +92,12 @@ def _separate(source: Source, n: int) -> tuple[float, float, str]:
     own = runs[0].results.get("condition_parameters", 0) if runs else 0
     if own:
         shared = runs[0].results["trainable_parameters"] - own
-        return shared, own / n, f"as {SEPARATE} of this comparison has them"
+        return float(shared), own / n, f"as {SEPARATE} of this comparison has them"
     shapes = shapes_of(source.run)
     head = sum(int(np.prod(shape)) for name, shape in shapes.items() if name.startswith(_HEAD))
     size = lora_size(shapes)
-    return head, size, "of the rank and at the layers of the shared one, with the same head"
+    return (
+        float(head),
+        float(size),
+        "of the rank and at the layers of the shared one, with the same head",
+    )

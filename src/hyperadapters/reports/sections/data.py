@@ -8,8 +8,9 @@ from hyperadapters.reports.markup import Markup, items, percent, table
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import Source
 from hyperadapters.tables.describe import Description, describe
-from hyperadapters.tables.frames import columns_of
+from hyperadapters.tables.frames import column_of, columns_of
 
+HEADS = ("what", "amount")
 _BINS = 20
 
 
@@ -23,7 +24,7 @@ def data(source: Source) -> Section:
             "the ratings with --data FILE. What is shown rests on the rows with predictions."
         )
     parts: list[Markup | list[Picture]] = [_sizes(source)]
-    if rows["label"].nunique() > 1:
+    if column_of(rows, "label").nunique() > 1:
         described = describe(rows)
         parts.append(_agreement(described, of))
         if source.ratings is not None:
@@ -59,7 +60,7 @@ def _sizes(source: Source) -> Markup:
     rows += [(f"ratings in {name}", f"{n:,}") for name, n in splits.items()]
     if known.get("sha256"):
         rows.append(("SHA-256", str(known["sha256"])[:16]))
-    return table("What the run was made with", ["", ""], rows)
+    return table("What the run was made with", HEADS, rows)
 
 
 def _agreement(found: Description, of: str) -> Markup:
@@ -77,7 +78,7 @@ def _agreement(found: Description, of: str) -> Markup:
             "undefined" if alpha is None else f"{alpha:.3f} ({found.label_kind})",
         ),
     ]
-    return table(f"Counts and agreement of {of}", ["", ""], rows)
+    return table(f"Counts and agreement of {of}", HEADS, rows)
 
 
 def _problems(found: Description) -> list[str]:

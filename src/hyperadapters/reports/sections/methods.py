@@ -18,7 +18,8 @@ from hyperadapters.reports.markup import (
 from hyperadapters.reports.names import ARROWS, FURTHER, NAMES, SHOWN
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import BASELINES, Source
-from hyperadapters.tables.frames import columns_of
+from hyperadapters.reports.statistics import mean_of
+from hyperadapters.tables.frames import column_of, columns_of
 
 DRAWN = ("nll", "annotator_macro_f1", "accuracy", "minority_accuracy")
 LEAST_ROWS = 5
@@ -74,11 +75,11 @@ def _best(source: Source, metric: str) -> str | None:
 
 
 def _cell(values: pd.DataFrame, is_best: bool, is_near: bool) -> Markup:
-    found = values["value"].dropna()
-    text = number(float(found.mean()) if len(found) else float("nan"))
+    found = column_of(values, "value").dropna()
+    text = number(mean_of(values, "value"))
     shown = element("b", text) if is_best else element("span", text + " ≈" * is_near)
     spread = f" ± {found.std():.3f}" if len(found) > 1 else ""
-    ends = interval(float(values["low"].mean()), float(values["high"].mean()))
+    ends = interval(mean_of(values, "low"), mean_of(values, "high"))
     return element("span", shown, spread, Markup("<br>"), element("small", ends))
 
 
@@ -110,7 +111,7 @@ def _picture(source: Source, metric: str) -> Picture:
     rows = []
     for name in source.methods:
         values = source.values(metric, name)
-        ends = {end: float(values[end].mean()) for end in ("low", "high")}
+        ends = {end: mean_of(values, end) for end in ("low", "high")}
         rows.append({"name": name, "value": source.mean(metric, name), **ends})
     data = pd.DataFrame(rows)
     label = NAMES[metric] + ARROWS[BETTER[metric]]

@@ -13,6 +13,8 @@ from hyperadapters.reports.figures.people import (
 from hyperadapters.reports.markup import counted
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import Source
+from hyperadapters.reports.statistics import rank_correlation
+from hyperadapters.tables.frames import column_of
 
 MOST_PEOPLE = 1500
 """More marks in a picture would only hide each other."""
@@ -56,7 +58,7 @@ def _change(
     both = pd.DataFrame({"value": found[measure], "baseline": other[measure], "n": found["n"]})
     data = both.dropna().sort_values(["baseline", "value"]).reset_index()
     lower = measure == "nll"
-    gain = (data["baseline"] - data["value"]) * (1 if lower else -1)
+    gain = (column_of(data, "baseline") - column_of(data, "value")) * (1 if lower else -1)
     helped, hurt = int((gain > 1e-9).sum()), int((gain < -1e-9).sum())
     caption = (
         f"Each line leads from a person's {_word(measure)} under {source.baseline} to that under "
@@ -93,7 +95,7 @@ def _by_ratings(source: Source, found: pd.DataFrame, told: str) -> Picture:
     data = pd.DataFrame({"ratings": found["ratings"], "value": found["nll"]}).reset_index()
     counted_in = "train" if source.train is not None else source.split
     hint = "" if source.train is not None else " (with --data FILE: those in train)"
-    r = _correlation(data["ratings"], data["value"])
+    r = rank_correlation(data, "ratings", "value")
     caption = (
         f"A person's nll against the number of their ratings in {counted_in}{hint}; the line joins "
         f"medians of groups of equal size. Rank correlation {r}.{told}"
@@ -107,13 +109,6 @@ def _by_ratings(source: Source, found: pd.DataFrame, told: str) -> Picture:
     )
 
 
-def _correlation(first: pd.Series, second: pd.Series) -> str:
-    ranks = [values.rank().to_numpy(np.float64) for values in (first, second)]
-    if min(values.std() for values in ranks) == 0:
-        return "undefined, for one of them never differs"
-    return f"{np.corrcoef(*ranks)[0, 1]:.2f}"
-
-
 def _rates(source: Source, found: pd.DataFrame, told: str) -> Picture:
     methods = [source.method] + ([source.baseline] if source.baseline else [])
     parts = []
@@ -124,7 +119,8 @@ def _rates(source: Source, found: pd.DataFrame, told: str) -> Picture:
     data = pd.concat(parts, ignore_index=True)
     amount = source.amount
     mine = data.loc[data["method"] == source.method]
-    spreads = [float(mine[name].std(ddof=0)) for name in ("rate", "predicted_rate")]
+    rates = ("rate", "predicted_rate")
+    spreads = [float(column_of(mine, name).to_numpy(np.float64).std()) for name in rates]
     caption = (
         f"Each mark is a person: the {amount.name} they gave, and the one that is expected of them "
         "(means over their rows). On the dashed line both are the same; a cloud flatter than the "

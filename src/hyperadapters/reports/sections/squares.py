@@ -6,6 +6,7 @@ from hyperadapters.reports.figures.grids import draw_squares
 from hyperadapters.reports.markup import percent
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.source import Source
+from hyperadapters.tables.frames import column_of
 
 MOST_TEXTS, MOST_PEOPLE = 60, 40
 _TITLE = "People and texts"
@@ -18,11 +19,13 @@ def squares(source: Source) -> Section:
         what = f"{_TITLE}: no row of split {source.split} has a label."
         return Section("squares", _TITLE, missing=[what])
     amount = source.amount
-    rows = rows.assign(expected=amount.of_predictions(rows), given=amount.of_labels(rows["label"]))
+    rows = rows.assign(
+        expected=amount.of_predictions(rows), given=amount.of_labels(column_of(rows, "label"))
+    )
     # Those with most answers: of a sparse table a random part would be nearly empty.
-    people = rows["annotator"].value_counts(sort=True).index[:MOST_PEOPLE]
+    people = list(column_of(rows, "annotator").value_counts().index[:MOST_PEOPLE])
     part = rows.loc[rows["annotator"].isin(people)]
-    texts = part["text_id"].value_counts(sort=True).index[:MOST_TEXTS]
+    texts = list(column_of(part, "text_id").value_counts().index[:MOST_TEXTS])
     part = part.loc[part["text_id"].isin(texts)]
     expected = part.pivot_table(index="annotator", columns="text_id", values="expected")
     order = (

@@ -13,6 +13,8 @@ from hyperadapters.reports.markup import (
 from hyperadapters.reports.names import ARROWS, NAMES
 from hyperadapters.reports.picture import Section
 from hyperadapters.reports.source import Source
+from hyperadapters.reports.statistics import mean_of
+from hyperadapters.tables.frames import column_of
 
 FIRST = ("nll", "accuracy", "macro_f1", "annotator_macro_f1", "minority_accuracy", "mae")
 """Metrics at the top."""
@@ -22,10 +24,11 @@ def summary(source: Source) -> Section:
     """What is reported, and the main scores of the method that is looked at closely."""
     record, rows = source.run.record, source.predictions_of(source.method)
     seeds = len(source.folder.of(source.method))
+    n_people, n_texts = (int(column_of(rows, n).nunique()) for n in ("annotator", "text_id"))
     what = (
         f"Method {source.method} on {record.get('backbone', 'no backbone')}, split {source.split}: "
-        f"{counted(len(rows), 'answer')} by {counted(rows['annotator'].nunique(), 'annotator')} "
-        f"to {counted(rows['text_id'].nunique(), 'text')}, {counted(seeds, 'seed')}."
+        f"{counted(len(rows), 'answer')} by {counted(n_people, 'annotator')} "
+        f"to {counted(n_texts, 'text')}, {counted(seeds, 'seed')}."
     )
     parts = [paragraph(what)]
     if len(source.methods) > 1:
@@ -49,7 +52,7 @@ def summary(source: Source) -> Section:
 
 def _tile(source: Source, metric: str) -> Markup:
     values = source.values(metric, source.method)
-    low, high = (float(values[name].mean()) for name in ("low", "high"))
+    low, high = (mean_of(values, name) for name in ("low", "high"))
     ends = element("small", interval(low, high))
     name = escaped(NAMES[metric] + ARROWS[BETTER[metric]])
     value = number(source.mean(metric, source.method))

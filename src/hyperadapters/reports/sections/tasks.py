@@ -1,5 +1,7 @@
 """Runs on mixtures of tasks: every metric of every task, recipes side by side."""
 
+from typing import Any, cast
+
 import pandas as pd
 
 from hyperadapters.evaluation.tasks.evaluate import ALL, UNAVERAGED
@@ -17,6 +19,7 @@ from hyperadapters.reports.markup import (
 from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.sections.made_by import made_by_folder
 from hyperadapters.tables import read_scores
+from hyperadapters.tables.frames import column_of
 
 _TASK = ["slice", "metric"]
 
@@ -25,7 +28,7 @@ def task_sections(folder: Folder) -> list[Section]:
     """All parts of a report about tasks."""
     tables = [read_scores(run.path / "scores.json") for run in folder.runs]
     scores = pd.concat(tables, ignore_index=True)
-    split = "test" if (scores["split"] == "test").any() else "dev"
+    split = "test" if (column_of(scores, "split") == "test").any() else "dev"
     scores = scores.loc[scores["split"] == split]
     means = scores.groupby(["method", *_TASK], sort=False)[["value", "low", "high"]].mean()
     spreads = scores.groupby(["method", *_TASK], sort=False)["value"].agg(["std", "count"])
@@ -56,11 +59,11 @@ def _summary(folder: Folder, scores: pd.DataFrame, split: str) -> Section:
 def _tasks(folder: Folder, found: pd.DataFrame) -> Section:
     rows, pictures = [], []
     for key, part in found.groupby(_TASK, sort=False):
-        task, metric = map(str, key)  # pyright: ignore[reportGeneralTypeIssues]
+        task, metric = (str(name) for name in cast(tuple[Any, Any], key))
         of = part.set_index("method")
         best = None
         if len(of) > 1 and metric not in UNAVERAGED:
-            best = of["value"].max()
+            best = float(column_of(of, "value").max())
         cells = [_cell(of.loc[n], best) if n in of.index else "-" for n in folder.names]
         shown = "all tasks" if task == ALL else task
         rows.append([shown, metric.replace("_", " "), *cells])
@@ -72,7 +75,7 @@ def _tasks(folder: Folder, found: pd.DataFrame) -> Section:
     return Section("tasks", "Tasks", [*parts, pictures])
 
 
-def _cell(row: pd.Series, best: float | None) -> Markup:
+def _cell(row: Any, best: float | None) -> Markup:
     text = number(row["value"])
     is_best = best is not None and row["value"] >= best - 1e-9
     spread = f" ± {row['std']:.3f}" if row["count"] > 1 else ""
