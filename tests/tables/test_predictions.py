@@ -87,7 +87,8 @@ def test_every_fault_is_reported_at_once(foreign):
         "mine.csv: column 'text_id' is missing",
         "column 'annotator' is empty (row 2)",
         "column 'seed' is not a whole number (row 2)",
-        "column 'source' holds ['found'], wanted one of known, adapted, attributes, population (row 2)",
+        "column 'source' holds ['found'], wanted one of known, adapted, attributes, population "
+        "(row 2)",
         "a probability is missing, infinite or not a number (row 2)",
         "a probability is negative (row 1)",
         "the probabilities sum to 0.9 instead of 1 (row 3)",

@@ -88,7 +88,8 @@ def test_every_fault_is_reported_at_once(foreign):
         "column 'predicted' is empty (row 2)",
         "column 'nll' is not a finite number (rows 2, 3)",
         "column 'seed' is not a whole number (row 2)",
-        "column 'source' holds ['found'], wanted one of known, adapted, attributes, population (row 2)",
+        "column 'source' holds ['found'], wanted one of known, adapted, attributes, population "
+        "(row 2)",
         "column 'references' is not a list of texts (rows 2, 3)",
         "\nTASK PREDICTIONS need the columns text_id, task, label, predicted",
     ):
