@@ -35,7 +35,7 @@ STYLE = (
     "th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}"
     "th{font-weight:600}thead th{vertical-align:bottom}tbody th{font-weight:normal}"
     ".keep{white-space:nowrap}.left{text-align:left}.right{text-align:right}td.right{white-space:nowrap}"
-    "th:first-child,td:first-child{padding-left:0}tbody th,td.left{min-width:7rem}"
+    "th:first-child,td:first-child{padding-left:0}td.left{min-width:7rem}tbody th{min-width:9rem}"
     "code,pre{font:.85rem ui-monospace,monospace}pre{overflow-x:auto;white-space:pre-wrap}"
     "code{overflow-wrap:anywhere}.tiles{display:flex;flex-wrap:wrap;gap:.6rem 2.2rem;margin:1rem 0}"
     ".tiles div{min-width:6rem}.tiles dt{font-size:.85rem;color:var(--soft)}"

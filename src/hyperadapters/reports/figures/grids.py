@@ -9,6 +9,9 @@ from matplotlib.ticker import MaxNLocator
 from hyperadapters.reports.colours import LIGHT, SCALE
 from hyperadapters.reports.render import short
 
+GROUND = "#f2f3f5"
+"""Behind squares, on any page: dark colours of the scale would not be seen on a dark one."""
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -63,8 +66,7 @@ def draw_squares(
     bar = axes.figure.colorbar(drawn, ax=axes, pad=0.02, aspect=28)
     bar.set_label(short(label))
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    # The darkest colour would not be seen on a dark page.
-    axes.set_facecolor(LIGHT["line"])
+    axes.set_facecolor(GROUND)
     axes.grid(visible=False)
     axes.set_xticks([])
     axes.set_xlabel(f"{data.shape[1]} texts")

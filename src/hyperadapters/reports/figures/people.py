@@ -153,7 +153,7 @@ def _name_components(axes: "Axes") -> None:
 
 def plain_number(value: float, _place: int | None = None) -> str:
     """A number on a logarithmic axis, without the powers that would need a formula."""
-    return f"{value:,.6g}"
+    return f"{value:,.12g}"
 
 
 def above(columns: int) -> dict[str, Any]:

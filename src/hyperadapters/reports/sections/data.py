@@ -99,7 +99,7 @@ def _per_person(rows: pd.DataFrame, of: str) -> Picture:
     counts = rows["annotator"].value_counts().to_numpy()
     low, high = int(counts.min()), int(counts.max())
     step = max(1, -(-(high - low + 1) // _BINS))
-    edges = np.arange(low, high + step + 1, step)
+    edges = np.arange(low, high + step + 1, step) - 0.5
     n, _ = np.histogram(counts, bins=edges)
     table = pd.DataFrame({"above": edges[:-1], "up_to": edges[1:], "n": n})
     caption = (
