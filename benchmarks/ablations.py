@@ -9,19 +9,15 @@ variations whose names hold the word; `--table` runs nothing and writes docs/tab
 """
 
 import argparse
-import fcntl
-import json
-import os
-import platform
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "ablations.json"
@@ -106,17 +102,6 @@ class Cell:
         return f"{self.dataset}/{self.variation}/{self.seed}"
 
 
-def ratings(dataset: str, data: Path) -> pd.DataFrame:
-    """What is trained on: without "don't know", and some of the texts only."""
-    import hyperadapters as ha
-
-    found = ha.read_annotations(data / f"{dataset}.parquet", allow_leaks=True)
-    if dataset == "crehate":
-        found = found[found["label"].astype(str) != "2"]
-    texts = found["text"].drop_duplicates().sample(DATASETS[dataset], random_state=0)
-    return found[found["text"].isin(texts)].reset_index(drop=True)
-
-
 def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     """Scores of a cell."""
     import hyperadapters as ha
@@ -126,7 +111,7 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     shutil.rmtree(output, ignore_errors=True)
     variation = VARIATIONS[cell.variation]
     made = ha.fit(
-        ratings(cell.dataset, data),
+        store.some_texts(cell.dataset, DATASETS[cell.dataset], data),
         output=output,
         method=variation.method,
         seed=cell.seed,
@@ -135,33 +120,15 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
         keep_states="disk",
         **variation.settings,
     )
-    scores = made.scores
-    values = {}
-    for name, (split, metric) in METRICS.items():
-        chosen = scores[(scores["split"] == split) & (scores["slice"] == "all")]
-        values[name] = float(chosen.set_index("metric")["value"][metric])
     results = made.record.results
     shutil.rmtree(output)
     return {
-        "scores": values,
+        "scores": store.values_of(made.scores, METRICS),
         "parameters": results["trainable_parameters"],
         "best_epoch": results["best"]["epoch"],
         "versions": made.record.versions,
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
+        "hardware": store.hardware(),
     }
-
-
-@contextmanager
-def results() -> Iterator[dict[str, Any]]:
-    """The results so far, written back at the end; one process at a time."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    with (RESULTS.parent / "ablations.lock.tmp").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        yield found
-        part = RESULTS.with_suffix(".json.tmp")
-        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(RESULTS)
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -221,14 +188,14 @@ def main() -> None:
         for variation in wanted:
             for dataset in DATASETS:
                 cell = Cell(dataset, variation, seed)
-                with results() as found:
+                with store.results(RESULTS) as found:
                     done = cell.name in found
                 if not done:
                     print(f"== {cell.name}", flush=True)
                     made = run(cell, given.data, given.runs)
-                    with results() as found:
+                    with store.results(RESULTS) as found:
                         found[cell.name] = made
-    if found := json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}:
+    if found := store.read(RESULTS):
         TABLE.write_text(table(found), encoding="utf-8")
 
 

@@ -13,8 +13,6 @@ benchmarks/results/layers.json; `--table` runs nothing and writes docs/tables/la
 import argparse
 import fcntl
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "layers.json"
@@ -84,17 +83,6 @@ def cells(seeds: list[int]) -> list[Cell]:
     ]
 
 
-def ratings(cell: Cell, data: Path) -> pd.DataFrame:
-    """What is trained on: without "don't know", and perhaps of some texts only."""
-    import hyperadapters as ha
-
-    found = ha.read_annotations(data / f"{cell.dataset}.parquet", allow_leaks=True)
-    if cell.dataset == "crehate":
-        found = found[found["label"].astype(str) != "2"]
-    texts = found["text"].drop_duplicates().sample(DATASETS[cell.dataset], random_state=0)
-    return found[found["text"].isin(texts)].reset_index(drop=True)
-
-
 def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     """Scores and time of a cell."""
     import hyperadapters as ha
@@ -102,7 +90,7 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
 
     output = runs / cell.name.replace("/", "-")
     shutil.rmtree(output, ignore_errors=True)  # half a run has half of the time
-    table = ratings(cell, data)
+    table = store.some_texts(cell.dataset, DATASETS[cell.dataset], data)
     # Of all six layers, 0 stands for all.
     layers = {"adapted_layers": cell.adapted % 6, "deviating_layers": cell.deviating % 6}
     started = time.process_time()
@@ -116,32 +104,15 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
         **layers,
     )
     seconds = time.process_time() - started
-    scores = made.scores
-    values = {}
-    for name, (split, metric) in METRICS.items():
-        chosen = scores[(scores["split"] == split) & (scores["slice"] == "all")]
-        values[name] = float(chosen.set_index("metric")["value"][metric])
     steps = [json.loads(line) for line in (output / "log.jsonl").read_text("utf-8").splitlines()]
     return {
-        "scores": values,
+        "scores": store.values_of(made.scores, METRICS),
         "processor_seconds": round(seconds, 1),
         "epochs": steps[-1]["epoch"],
         "rows": len(table),
         "versions": made.record.versions,
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
+        "hardware": store.hardware(),
     }
-
-
-@contextmanager
-def results() -> Iterator[dict[str, Any]]:
-    """The results so far, written back at the end; one process at a time."""
-    with (RESULTS.parent / "layers.lock.tmp").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        yield found
-        part = RESULTS.with_suffix(".json.tmp")
-        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(RESULTS)
 
 
 @contextmanager
@@ -214,14 +185,14 @@ def main() -> None:
     given = parser.parse_args()
     for cell in cells(given.seeds) if not given.table else ():
         with claimed(cell, given.runs) as is_ours:
-            with results() as found:
+            with store.results(RESULTS) as found:
                 done = cell.name in found
             if is_ours and not done and given.only in (None, cell.dataset):
                 print(f"== {cell.name}", flush=True)
                 made = run(cell, given.data, given.runs)
-                with results() as found:
+                with store.results(RESULTS) as found:
                     found[cell.name] = made
-    if found := json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}:
+    if found := store.read(RESULTS):
         TABLE.write_text(table(found), encoding="utf-8")
 
 

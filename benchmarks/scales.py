@@ -8,9 +8,6 @@ docs/tables/scales.md.
 """
 
 import argparse
-import json
-import os
-import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "scales.json"
@@ -68,7 +66,7 @@ def run(dataset: str, method: str, head: str, seed: int, data: Path, runs: Path)
     return {
         "scores": found,
         "versions": made.record.versions,
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
+        "hardware": store.hardware(),
     }
 
 
@@ -106,14 +104,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--table", action="store_true", help="run nothing")
     given = parser.parse_args()
-    found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    found = store.read(RESULTS)
     grid = [(d, m, h, s) for s in given.seeds for d in DATASETS for m in METHODS for h in HEADS]
     for cell in [] if given.table else grid:
         name = "/".join(map(str, cell))
         if name not in found:
             print(f"== {name}", flush=True)
-            found[name] = run(*cell, given.data, given.runs)
-            RESULTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            made = run(*cell, given.data, given.runs)
+            with store.results(RESULTS) as found:
+                found[name] = made
             TABLE.write_text(table(found), encoding="utf-8")
     if found:
         TABLE.write_text(table(found), encoding="utf-8")

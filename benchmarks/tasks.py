@@ -9,19 +9,17 @@ that the grid can be filled over several sessions and several processes. `--only
 """
 
 import argparse
-import fcntl
 import json
 import os
-import platform
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "tasks.json"
@@ -130,19 +128,6 @@ def key(mixture: str, arm: str, seed: int) -> str:
     return f"{mixture}/{arm}/{seed}"
 
 
-@contextmanager
-def results() -> Iterator[dict[str, Any]]:
-    """The results so far, written back at the end; one process at a time."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    with (RESULTS.parent / "tasks.lock.tmp").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        yield found
-        part = RESULTS.with_suffix(".json.tmp")
-        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(RESULTS)
-
-
 def mixture_file(name: str, data: Path, folder: Path) -> Path:
     """The mixture with the paths of its files."""
     text = (HERE / "mixtures" / f"{name}.yaml").read_text("utf-8")
@@ -179,7 +164,7 @@ def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
     found = [*of_test(made.scores)]
     if arm.shuffled_at_test:
         found += [{**row, "at_test": "shuffled"} for row in of_test(shuffled_scores(made, path))]
-    with results() as table:
+    with store.results(RESULTS) as table:
         table[key(mixture, name, seed)] = {
             "scores": found,
             "results": {
@@ -189,7 +174,7 @@ def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
             },
             "settings": {**budget.settings, **arm.settings},
             "versions": made.record.versions,
-            "hardware": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run",
+            "hardware": store.hardware(),
         }
 
 
@@ -252,7 +237,7 @@ def averages(table: Mapping[str, Any], mixture: str) -> pd.DataFrame:
 
 def write_table() -> None:
     """Write the Markdown table of what there is."""
-    table = json.loads(RESULTS.read_text("utf-8"))
+    table = store.read(RESULTS)
     lines = ["# Recipes on mixtures of tasks", ""]
     for mixture, budget in MIXTURES.items():
         frame = averages(table, mixture)
@@ -326,7 +311,7 @@ def main() -> None:
     index, count = map(int, given.share.split("/"))
     if not given.table:
         for number, cell in enumerate(cells(given)):
-            with results() as table:
+            with store.results(RESULTS) as table:
                 done = key(*cell) in table
             if number % count == index and not done:
                 run(*cell, given.data, given.runs)

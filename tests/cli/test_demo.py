@@ -1,5 +1,11 @@
-import pytest
+import io
+from types import SimpleNamespace
 
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from hyperadapters.cli.demo import _score_table
 from hyperadapters.data.demo import load_demo
 from hyperadapters.experiments import demo, fit
 
@@ -50,3 +56,14 @@ def test_the_whole_demo(command, tmp_path):
     done = command("demo", "--output", tmp_path / "demo")
     assert done.status == 0, done.err
     assert "Perspectives recovered" in done.out
+
+
+def test_no_number_of_the_table_is_cut_on_a_narrow_terminal():
+    columns = ("accuracy", "macro_f1", "annotator_macro_f1", "nll", "minority_accuracy")
+    scores = pd.DataFrame(0.793, index=list(demo.METHODS), columns=list(columns))
+    recovery = pd.DataFrame({"correlation": 0.634}, index=scores.index)
+    console = Console(width=80, file=io.StringIO())
+    console.print(_score_table(SimpleNamespace(scores=scores, recovery=recovery)))
+    shown = console.file.getvalue()
+    assert "…" not in shown and "recovered" in shown and "annotator-mode" in shown
+    assert shown.count("0.793") == scores.size

@@ -50,12 +50,12 @@ def adapt(
     item: Item = "text_id",
     join_labels: JoinLabels = False,
 ) -> None:
-    """Learn annotators that a run has never seen from their few labels; nobody else changes.
+    """Learn annotators that a run has never seen from their few labels.
 
-    Only the vectors of these people are learned, so it takes seconds. Whoever was added before is
-    learned anew: give all their labels, not only the latest.
+    Only the vectors of these people are learned; nobody else changes.
+    Whoever was added before is learned anew: give all their labels.
 
-    Example: hyperadapters adapt runs/first --input new-people.csv --output runs/second
+    Example: hyperadapters adapt runs/first --input new.csv --output runs/second
     """
     from hyperadapters.cli.predict import only_split
     from hyperadapters.cli.row_progress import shown_rows

@@ -81,6 +81,7 @@ def _score_table(result: Any) -> Any:
         box=box.SIMPLE,
         pad_edge=False,
         padding=(0, 1),
+        collapse_padding=True,
     )
     table.add_column("method", no_wrap=True)
     headings = {

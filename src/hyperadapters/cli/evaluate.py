@@ -16,6 +16,7 @@ from hyperadapters.cli.options import (
     FORMAT_NAMES,
     TEXT,
     Annotator,
+    AttributesFile,
     Item,
     Label,
     Split,
@@ -77,15 +78,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    attributes: Annotated[
-        Path | None,
-        typer.Option(
-            "--attributes",
-            metavar="FILE",
-            help="Attributes of annotators: a table of people, or ratings with such columns.",
-            show_default=False,
-        ),
-    ] = None,
+    attributes: AttributesFile = None,
     format: Annotated[
         str,
         typer.Option(

@@ -68,6 +68,15 @@ Attributes = Annotated[
         show_default=False,
     ),
 ]
+AttributesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--attributes",
+        metavar="FILE",
+        help="Attributes of annotators: a table of people, or ratings with such columns.",
+        show_default=False,
+    ),
+]
 AllowLeaks = Annotated[
     bool,
     typer.Option("--allow-leaks", help="Go on although a text stands in more than one split."),

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hyperadapters.cli.options import TEXT, Annotator, Item, JoinLabels, Label, Split, Text
+from hyperadapters.cli.options import (
+    TEXT,
+    Annotator,
+    AttributesFile,
+    Item,
+    JoinLabels,
+    Label,
+    Split,
+    Text,
+)
 from hyperadapters.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,15 +52,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    attributes: Annotated[
-        Path | None,
-        typer.Option(
-            "--attributes",
-            metavar="FILE",
-            help="Attributes of annotators: a table of people, or ratings with such columns.",
-            show_default=False,
-        ),
-    ] = None,
+    attributes: AttributesFile = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -98,7 +99,7 @@ def report(
 ) -> None:
     """Write a run, a comparison or a run on tasks as one HTML file with pictures.
 
-    Needs Matplotlib: pip install 'hyperadapters[report]'.
+    Needs Matplotlib, which comes with the extra "report" of the package.
 
     Example: hyperadapters report runs/all --output report.html --data ratings.csv
     """

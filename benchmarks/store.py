@@ -1,0 +1,56 @@
+"""What the scripts of this folder share: results that are kept cell by cell, and some of the texts.
+
+Scripts are run as `python benchmarks/SCRIPT.py`, which finds this module beside them.
+"""
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The results so far."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+@contextmanager
+def results(path: Path) -> Iterator[dict[str, Any]]:
+    """The results so far, written back at the end of the block; one process at a time."""
+    path.parent.mkdir(exist_ok=True)
+    with path.with_suffix(".lock.tmp").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = read(path)
+        yield found
+        part = path.with_suffix(".json.tmp")
+        part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.replace(path)
+
+
+def hardware() -> str:
+    """The machine in words."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run"
+
+
+def some_texts(dataset: str, n_texts: int, data: Path) -> pd.DataFrame:
+    """Ratings of some of the texts of a data set, without "don't know"."""
+    import hyperadapters as ha
+
+    # crehate has texts in two of its authors' splits.
+    found = ha.read_annotations(data / f"{dataset}.parquet", allow_leaks=True)
+    if dataset == "crehate":
+        found = found[found["label"].astype(str) != "2"]
+    texts = found["text"].drop_duplicates().sample(n_texts, random_state=0)
+    return found[found["text"].isin(texts)].reset_index(drop=True)
+
+
+def values_of(scores: pd.DataFrame, wanted: Mapping[str, tuple[str, str]]) -> dict[str, float]:
+    """Name → value of a split's metric, over all of its rows."""
+    whole = scores[scores["slice"] == "all"].set_index(["split", "metric"])["value"]
+    return {name: float(whole[place]) for name, place in wanted.items()}
