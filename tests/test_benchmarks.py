@@ -60,15 +60,13 @@ def test_the_table_is_that_of_its_results(name):
     assert module.TABLE.read_text(encoding="utf-8") == module.table(record)
 
 
-def test_cells_of_layers(tmp_path, two_kinds, monkeypatch):
+def test_cells_of_layers(tmp_path, two_kinds):
     module = module_of("layers")
     cells = module.cells([0, 1])
     assert len(cells) == 3 * (len(module.LAYERS) + 1 + len(module.SEVERAL))
     assert all(module.Cell.of(cell.name) == cell for cell in cells)
     two_kinds.to_parquet(tmp_path / "hs_brexit.parquet")
-    monkeypatch.setitem(module.DATASETS, "hs_brexit", 30)
-    cell = module.Cell("hs_brexit", "hyperlora", 1, 1, 0)
-    assert module.ratings(cell, tmp_path)["text"].nunique() == 30
+    assert module.store.some_texts("hs_brexit", 30, tmp_path)["text"].nunique() == 30
 
 
 @pytest.fixture

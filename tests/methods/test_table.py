@@ -21,9 +21,16 @@ def test_names_are_those_that_were_promised():
 def test_kinds_and_stages():
     counting = {name for name, method in METHODS.items() if method.kind == "counting"}
     assert counting == {"global-mode", "annotator-mode"}
-    assert {name for name, method in METHODS.items() if method.is_staged} == {
-        *("hyperlora", "hyperlora+attributes", "attributes-only"),
+    deviating = {"hyperlora", "hyperlora+attributes", "attributes-only"}
+    assert {name for name, method in METHODS.items() if method.has_deviations} == deviating
+    of_lora = {
+        m.name for m in METHODS.values() if m.is_staged(m.settings.changed({"deviation": "lora"}))
     }
+    assert of_lora == deviating
+    of_head = [
+        m for m in METHODS.values() if m.is_staged(m.settings.changed({"deviation": "head"}))
+    ]
+    assert not of_head
 
 
 def test_the_published_recipe():

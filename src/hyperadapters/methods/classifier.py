@@ -91,7 +91,7 @@ class AnnotatorClassifier:
         self.is_full = is_full(method, settings)
         self._depth = _first_adapted_layer(backbone.model, settings)
         deviating = _deviating_layers(backbone.model, settings)
-        self.first_deviating = deviating[0] if method.is_staged else self._depth
+        self.first_deviating = deviating[0] if method.is_staged(settings) else self._depth
         self._states: dict[int, tuple[Examples, TextStates]] = {}
 
     @classmethod
@@ -323,7 +323,9 @@ def _config(
 ) -> HyperAdapterConfig:
     first = _first_adapted_layer(model, settings)
     last = int(model.config.num_hidden_layers)
-    weights = dict(method.weights)
+    weights, staged = dict(method.weights), method.is_staged(settings)
+    if method.has_deviations and not staged:
+        weights["source"] = "learned"
     if is_full(method, settings):
         weights["source"] = "none"
     return HyperAdapterConfig(
@@ -338,7 +340,7 @@ def _config(
         hidden_width=settings.hidden_width,
         hypernetwork_dropout=settings.hypernetwork_dropout,
         generate_a=settings.generate_a,
-        deviating_layers=_deviating_layers(model, settings) if method.is_staged else None,
+        deviating_layers=_deviating_layers(model, settings) if staged else None,
         taste_rank=settings.taste_rank,
         condition_noise=settings.condition_noise,
         condition_dropout=settings.condition_dropout,

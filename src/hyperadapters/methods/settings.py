@@ -21,6 +21,7 @@ class Settings(SettingsTable):
         "schedule": ("cosine", "linear", "constant"),
         "precision": ("float32", "bfloat16"),
         "tuning": ("lora", "full"),
+        "deviation": ("lora", "head"),
         "keep_states": ("memory", "disk", "no"),
         "decision": DECISIONS,
         "head": HEADS,
@@ -38,6 +39,11 @@ class Settings(SettingsTable):
     )
     adapted_layers: int = setting(
         4, "number of layers to adapt, counted from the top (where there are fewer, all); 0: all"
+    )
+    deviation: str = setting(
+        "lora",
+        "what is written for an annotator: lora (for the top layers, and for the head), or head "
+        "alone: then texts are read once for all annotators (hyperlora)",
     )
     deviating_layers: int = setting(
         1, "in how many of these an annotator's LoRA deviates (hyperlora); 0: in all of them"

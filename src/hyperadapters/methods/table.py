@@ -43,9 +43,13 @@ class Method:
         return Settings().changed(self.defaults)
 
     @property
-    def is_staged(self) -> bool:
-        """Whether a shared adapter is trained first and the deviations after it."""
+    def has_deviations(self) -> bool:
+        """Whether what it writes for an annotator are deviations from what all share."""
         return self.weights.get("source") == "generated" and "hypernetwork" not in self.weights
+
+    def is_staged(self, settings: Settings) -> bool:
+        """Whether a shared LoRA is trained first and deviations of it after that."""
+        return self.has_deviations and settings.deviation == "lora"
 
     @property
     def is_adaptable(self) -> bool:

@@ -80,7 +80,7 @@ class Trainer:
         self._hypernetwork = next(
             (part for part in network.modules() if isinstance(part, CentredHypernetwork)), None
         )
-        staged = self._hypernetwork is not None and classifier.method.is_staged
+        staged = self._hypernetwork is not None and classifier.method.is_staged(self.settings)
         # At least half of the epochs train what the method is about.
         self.shared_epochs = (
             min(self.settings.shared_epochs, self.settings.epochs // 2) if staged else 0
