@@ -93,6 +93,7 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     table = store.some_texts(cell.dataset, DATASETS[cell.dataset], data)
     # Of all six layers, 0 stands for all.
     layers = {"adapted_layers": cell.adapted % 6, "deviating_layers": cell.deviating % 6}
+    layers |= {"deviation": "lora"}
     started = time.process_time()
     made = ha.fit(
         table,

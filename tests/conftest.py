@@ -138,7 +138,8 @@ def quick() -> dict[str, float | bool]:
     return {
         **{"epochs": 2, "shared_epochs": 1, "batch_size": 32, "r": 2, "taste_rank": 2},
         **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "adapted_layers": 2},
-        **{"deviating_layers": 1, "learning_rate": 1e-2, "condition_learning_rate": 5e-2},
+        **{"deviation": "lora", "deviating_layers": 1},
+        **{"learning_rate": 1e-2, "condition_learning_rate": 5e-2},
         **{"max_length": 32, "eval_batch_size": 50, "patience": 5, "evaluations_per_epoch": 1},
     }
 

@@ -18,6 +18,7 @@ ALL_LAYERS = {
     "r": models.RANK,
     "lora_alpha": float(models.ALPHA),
     "adapted_layers": 0,
+    "deviation": "lora",
     "deviating_layers": 0,
     "deviation_dropout": 0.0,
 }

@@ -66,7 +66,9 @@ print(json.dumps(found))
 
 
 @pytest.mark.parametrize(
-    ("family", "backend"), [("bert", "aot_eager"), ("llama", "aot_eager")], ids=["bert", "llama"]
+    ("family", "backend"),
+    [("bert", "aot_eager"), pytest.param("llama", "aot_eager", marks=pytest.mark.slow)],
+    ids=["bert", "llama"],
 )
 def test_one_graph_computes_the_same(saved, batch, tmp_path, in_a_process, family, backend):
     from safetensors.torch import save_file

@@ -11,7 +11,13 @@ from hyperadapters.experiments import compare, fit, load
 LEARN = {
     **{"epochs": 12, "shared_epochs": 1, "patience": 12, "batch_size": 16, "r": 4},
     **{"deviation_learning_rate": 3e-3, "condition_learning_rate": 5e-2, "shrinkage": 0.05},
-    **{"head_dropout": 0.0, "warmup_epochs": 0.0, "adapted_layers": 2, "deviating_layers": 1},
+    **{
+        "head_dropout": 0.0,
+        "warmup_epochs": 0.0,
+        "adapted_layers": 2,
+        "deviating_layers": 1,
+        "deviation": "lora",
+    },
     **{"learning_rate": 1e-2, "max_length": 32},
 }
 

@@ -196,6 +196,7 @@ def on_seven_steps(n_texts=60, seed=0):
     return pd.DataFrame(rows, columns=["text_id", "text", "annotator", "label", "split"])
 
 
+@pytest.mark.slow
 def test_it_learns_people_on_a_scale(tiny_bert, quick, tmp_path):
     table = on_seven_steps()
     settings = {**quick, "epochs": 16, "shrinkage": 0.02, "max_length": 16}

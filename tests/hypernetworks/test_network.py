@@ -492,6 +492,7 @@ for kind in ("mlp", "basis", "chunked", "two-tower"):
 """
 
 
+@pytest.mark.slow
 def test_all_kinds_can_be_compiled_as_one_graph():
     command = [sys.executable, "-W", "error", "-c", COMPILED]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -15,7 +15,7 @@ from hyperadapters.methods import METHODS, AnnotatorClassifier, find_method
 NETWORKS = [name for name, method in METHODS.items() if method.kind == "network"]
 SMALL = {
     **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "eval_batch_size": 50},
-    **{"adapted_layers": 2, "deviating_layers": 1, "taste_rank": 2},
+    **{"adapted_layers": 2, "deviation": "lora", "deviating_layers": 1, "taste_rank": 2},
 }
 
 
@@ -59,8 +59,13 @@ def subset(examples, chosen):
 SHAPES = [{}, {"adapted_layers": 0, "deviating_layers": 0}, {"adapted_layers": 1}]
 
 
-@pytest.mark.parametrize("changes", SHAPES, ids=["2 of 3", "all", "top"])
-@pytest.mark.parametrize("method", NETWORKS)
+HEAD = {"deviation": "head"}
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [*((m, c) for m in NETWORKS for c in SHAPES), ("hyperlora", HEAD), ("attributes-only", HEAD)],
+)
 def test_probabilities_depend_on_the_row_alone(method, changes, tiny_bert, rows):
     classifier = build(method, tiny_bert, **changes)
     examples = classifier.examples(rows)

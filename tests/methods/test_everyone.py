@@ -21,7 +21,7 @@ from hyperadapters.methods.crossed_layer import CrossedLayer, can_be_crossed
 NETWORKS = [name for name, method in METHODS.items() if method.kind == "network"]
 SMALL = {
     **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "eval_batch_size": 50},
-    **{"adapted_layers": 2, "deviating_layers": 1, "taste_rank": 2},
+    **{"adapted_layers": 2, "deviation": "lora", "deviating_layers": 1, "taste_rank": 2},
 }
 PEOPLE = Vocabulary(tuple(f"a{number}" for number in range(7)))
 DESCRIBED = People(
@@ -93,8 +93,10 @@ def batch(request, monkeypatch):
     monkeypatch.setitem(everyone.TOKENS_PER_BATCH, "cpu", request.param)
 
 
-@pytest.mark.parametrize("changes", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("method", NETWORKS)
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [*((m, c) for m in NETWORKS for c in SHAPES.values()), ("hyperlora", {"deviation": "head"})],
+)
 def test_everyone_is_one_row_each(method, changes, tiny_bert, batch):
     wanted = check(build(method, tiny_bert, **changes))
     assert len(np.unique(wanted.round(4), axis=0)) >= len(TEXTS)  # something to compare

@@ -66,6 +66,7 @@ def test_all_of_it_has_moved_and_the_folder_is_the_run(two_kinds, tiny_bert, ful
         load(folder).predict(["good"])
 
 
+@pytest.mark.slow
 def test_two_kinds_of_people_are_told_apart(two_kinds, tiny_bert, tmp_path):
     """As in test_loop.py; 0.5 is chance for whoever does not see text and person together."""
     learn = {

@@ -11,7 +11,13 @@ from hyperadapters.training import Progress
 LEARN = {
     **{"epochs": 12, "shared_epochs": 1, "patience": 12, "batch_size": 16, "learning_rate": 1e-2},
     **{"deviation_learning_rate": 3e-3, "condition_learning_rate": 5e-2, "shrinkage": 0.05},
-    **{"head_dropout": 0.0, "warmup_epochs": 0.0, "adapted_layers": 2, "deviating_layers": 1},
+    **{
+        "head_dropout": 0.0,
+        "warmup_epochs": 0.0,
+        "adapted_layers": 2,
+        "deviating_layers": 1,
+        "deviation": "lora",
+    },
     **{"r": 4, "taste_rank": 16, "condition_noise": 0.3, "deviation_dropout": 0.5},
 }
 
@@ -58,7 +64,10 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("method", PUBLISHED)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=[pytest.mark.slow] * (m == "user-token")) for m in PUBLISHED],
+)
 def test_published_methods_tell_two_kinds_of_people_apart(method, two_kinds, tiny_bert, tmp_path):
     """As above."""
     learn = {**LEARN, "shrinkage": 0.0, **PUBLISHED[method]}

@@ -47,12 +47,19 @@ def test_resumed_is_uninterrupted(method, two_kinds, tiny_bert, quick, tmp_path)
             assert got == wanted, name
 
 
+@pytest.mark.slow
 def test_two_kinds_of_people_are_told_apart(two_kinds, tiny_bert, tmp_path):
     """As in test_loop.py; 0.5 is chance."""
     learn = {
         **{"epochs": 12, "shared_epochs": 1, "patience": 12, "batch_size": 16, "r": 4},
         **{"deviation_learning_rate": 3e-3, "condition_learning_rate": 5e-2, "shrinkage": 0.05},
-        **{"head_dropout": 0.0, "warmup_epochs": 0.0, "adapted_layers": 2, "deviating_layers": 1},
+        **{
+            "head_dropout": 0.0,
+            "warmup_epochs": 0.0,
+            "adapted_layers": 2,
+            "deviating_layers": 1,
+            "deviation": "lora",
+        },
         **{"learning_rate": 1e-2},
     }
     run = fit(two_kinds, output=tmp_path / "run", backbone=tiny_bert, **learn)

@@ -858,7 +858,10 @@ print(json.dumps(found))
     "stages",
     ["both", *(pytest.param(s, marks=pytest.mark.slow) for s in STAGES if s != "both")],
 )
-@pytest.mark.parametrize("kind", TWO_KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k != "published")) for k in TWO_KINDS],
+)
 def test_compiled_as_one_graph(zoo, stages, kind):
     config = described(stages, kind)
     config["conditions"] = {n: c.to_dict() for n, c in config["conditions"].items()}

@@ -85,9 +85,11 @@ def compare(
     The table says which method is best by each metric, and which may be as good: the interval of
     its paired difference from the best, over texts and annotators, holds zero.
 
+    A setting of one method alone is written with its name: --set hyperlora-paper:epochs=2.
+
     Example: hyperadapters compare ratings.csv --methods hyperlora,intercept,text-only --output all
     """
-    changes = read_settings(config, settings)
+    changes, own = _of_methods(read_settings(config, settings))
     add_attributes(changes, attribute)
     names, numbers = names_of(methods, "--methods"), seeds_of(seeds)
     from hyperadapters.cli.progress import shown_progress
@@ -96,7 +98,7 @@ def compare(
     from hyperadapters.methods import find_method
 
     for name in names:
-        find_method(name).settings.changed(changes)
+        find_method(name).settings.changed({**changes, **own.get(name, {})})
     columns = {"text": text, "annotator": annotator, "label": label, "item": item, "split": split}
     doing = {"allow_leaks": allow_leaks, "join_labels": join_labels}
     ratings = read_annotations(*files, **columns, **doing)  # pyright: ignore
@@ -105,7 +107,9 @@ def compare(
         chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
         told = ["--attribute"] if "attributes" in find_method(method).told else []
         named = [f"--{column}" for column in columns]
-        kept = _options(("--backbone", "--config", "--set", *named, *told))
+        kept = _options(("--backbone", *named, *told))
+        for key, value in {**changes, **own.get(method, {})}.items():
+            kept += ["--set", f"{key}={value}"] if key != "attributes" else []
         flags = [f"--{name.replace('_', '-')}" for name, is_set in doing.items() if is_set]
         return shlex.join(["hyperadapters", "train", *chosen, *kept, *flags, "--output", "RUN"])
 
@@ -124,6 +128,7 @@ def compare(
                 command=shlex.join(["hyperadapters", *arguments]),
                 redo=redo,
                 progress=progress,
+                settings_of=own,
                 **changes,
             )
     except KeyboardInterrupt:
@@ -131,6 +136,19 @@ def compare(
         raise typer.Exit(130) from None
     _show(found.table)
     typer.echo(f"the table is in {found.folder.table}, all scores are in {found.folder.scores}")
+
+
+def _of_methods(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Settings of all methods, and those that are written METHOD:KEY, method by method."""
+    of_all: dict[str, Any] = {}
+    own: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        method, colon, name = key.rpartition(":")
+        if colon:
+            own.setdefault(method.strip(), {})[name.strip()] = value
+        else:
+            of_all[key] = value
+    return of_all, own
 
 
 def _options(wanted: tuple[str, ...]) -> list[str]:

@@ -60,6 +60,7 @@ def compare(
     command: str = "",
     redo: Callable[[str, int], str] | None = None,
     progress: Progress | None = None,
+    settings_of: Mapping[str, Mapping[str, Any]] | None = None,
     **settings: Any,
 ) -> MethodComparison:
     """Train every method with every seed on the same splits, and put the scores side by side.
@@ -82,6 +83,7 @@ def compare(
         command: The command to show below the table.
         redo: Method and seed → the command that makes this cell alone.
         progress: Who watches; with several processes it hears when cells begin and end.
+        settings_of: Method → fields of `Settings` for it alone, over those for all.
         **settings: Fields of `Settings`, for all methods alike; `attributes` for those that are
             told any.
 
@@ -94,11 +96,15 @@ def compare(
     check_grid(method=methods, seed=seeds)
     if jobs < 1:
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
+    own = {name: dict(of) for name, of in (settings_of or {}).items()}
+    if missing := sorted(own.keys() - set(methods)):
+        raise ConfigError(f"settings of {', '.join(missing)}, which is not among the methods")
+    changes = {method: _heard(method, settings) | own.get(method, {}) for method in methods}
     folder = CompareFolder(Path(output))
     if not (resume and folder.record.exists()):
         refuse_existing(folder.path)
     plans = [
-        Plan.of(ratings, method, backbone, seed, _heard(method, settings), allow_leaks=allow_leaks)
+        Plan.of(ratings, method, backbone, seed, changes[method], allow_leaks=allow_leaks)
         for seed in seeds
         for method in methods
     ]
@@ -106,7 +112,8 @@ def compare(
     watching = progress or Progress()
     record = {
         **{"kind": "comparison", "methods": list(methods), "seeds": list(seeds)},
-        **{"backbone": backbone, "settings": dict(settings), "data": plans[0].record().data},
+        **{"backbone": backbone, "settings": dict(settings), "settings_of": own},
+        "data": plans[0].record().data,
         **{"command": command, "versions": versions()},
         "cells": {_name(p): redo(p.method.name, p.seed) if redo else "" for p in plans},
     }

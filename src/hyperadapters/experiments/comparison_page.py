@@ -99,9 +99,11 @@ def _notes(split: str, record: Mapping[str, Any]) -> list[str]:
         f"annotators, SHA-256 {data['sha256'][:12]}",
         f"- backbone: {record['backbone']}",
     ]
-    if record["settings"]:
-        changed = ", ".join(f"{name}={value}" for name, value in record["settings"].items())
-        lines.append(f"- settings for all methods: {changed}")
+    settings = {"all methods": record["settings"], **record.get("settings_of", {})}
+    for whose, of in settings.items():
+        if of:
+            changed = ", ".join(f"{name}={value}" for name, value in of.items())
+            lines.append(f"- settings of {whose}: {changed}")
     lines.append("- versions: " + ", ".join(f"{name} {v}" for name, v in versions.items()))
     if record["command"]:
         lines.append(f"- made by `{record['command']}`")

@@ -41,9 +41,9 @@ class Settings(SettingsTable):
         4, "number of layers to adapt, counted from the top (where there are fewer, all); 0: all"
     )
     deviation: str = setting(
-        "lora",
-        "what is written for an annotator: lora (for the top layers, and for the head), or head "
-        "alone: then texts are read once for all annotators (hyperlora)",
+        "head",
+        "what is written for an annotator: weights of the head alone, so that texts are read once "
+        "for all annotators, or lora: for the top layers as well (hyperlora)",
     )
     deviating_layers: int = setting(
         1, "in how many of these an annotator's LoRA deviates (hyperlora); 0: in all of them"
