@@ -32,6 +32,7 @@ METRICS = {
     "test annotator macro-F1": ("test", "annotator_macro_f1"),
 }
 BASE = "hyperlora"
+LORA = {"deviation": "lora"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Variation:
 
 
 def _of(**settings: Any) -> tuple[str, Variation]:
-    return ", ".join(f"{k}={v:g}" for k, v in settings.items()), Variation(settings=settings)
+    shown = {k: v if isinstance(v, str) else f"{v:g}" for k, v in settings.items()}
+    return ", ".join(f"{k}={v}" for k, v in shown.items()), Variation(settings=settings)
 
 
 VARIATIONS: dict[str, Variation] = dict(
@@ -52,11 +54,15 @@ VARIATIONS: dict[str, Variation] = dict(
         ("intercept", Variation("intercept")),
         ("annotator-embedding", Variation("annotator-embedding")),
         ("text-only", Variation("text-only")),
-        ("without generated LoRA", Variation(settings={"deviation_learning_rate": 0.0})),
+        _of(**LORA),
+        _of(**LORA, deviation_learning_rate=0.0),
+        _of(**LORA, averaging=0.25),
+        _of(**LORA, averaging=0.5),
+        _of(**LORA, averaging=1.0),
+        _of(**LORA, averaging=0.5, evaluations_per_epoch=2, patience=3),
         _of(averaging=0.25),
         _of(averaging=0.5),
         _of(averaging=1.0),
-        _of(averaging=0.5, evaluations_per_epoch=2, patience=3),
         ("intercept, averaging=0.5", Variation("intercept", {"averaging": 0.5})),
         (
             "annotator-embedding, averaging=0.5",
@@ -75,10 +81,6 @@ VARIATIONS: dict[str, Variation] = dict(
         _of(condition_learning_rate=5e-2),
         _of(learning_rate=5e-4),
         _of(learning_rate=2e-3),
-        _of(deviation_learning_rate=1e-4),
-        _of(deviation_learning_rate=1e-3),
-        _of(deviation_dropout=0.0),
-        _of(shared_epochs=0),
         _of(head_dropout=0.4),
         _of(condition_dropout=0.1),
         _of(weight_decay=0.1),

@@ -1,22 +1,25 @@
-"""The table of methods on real ratings: runs what is missing, then writes the Markdown table.
+"""The table of methods on real ratings: runs what is missing, then writes the Markdown tables.
 
     python benchmarks/perspectives.py --data ../shared/data/perspectives
 
-Every run lies in its own folder under --runs and is kept; a run that was stopped is resumed. The
-scores of all finished runs go to benchmarks/results/perspectives.json, the table to
-docs/tables/perspectives.md and, between its markers, into README.md. `--only DATASET` and
-`--method M` run a part; `--table` runs nothing.
+For each data set the runs lie in a folder as `hyperadapters compare` makes it, and are put side by
+side as it does: means over seeds, and paired differences from `hyperlora`. A run that was stopped
+is resumed. What is found goes to benchmarks/results/perspectives.json, data set by data set; all
+tables to docs/tables/perspectives.md and the short one, between its markers, into README.md.
+`--only DATASET`, `--method M` and `--seed N` run a part; `--collect` runs nothing and collects what
+is finished; `--table` only writes the tables.
 """
 
 import argparse
 import json
-import os
-import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "perspectives.json"
@@ -24,29 +27,58 @@ TABLE = HERE.parent / "docs" / "tables" / "perspectives.md"
 README = HERE.parent / "README.md"
 MARKERS = ("<!-- table: perspectives -->\n", "<!-- end of table -->")
 COMMAND = "python benchmarks/perspectives.py --data ../shared/data/perspectives"
-
+OURS = "hyperlora"
 METHODS = (
-    "hyperlora", "hyperlora-paper", "intercept", "text-only", "annotator-mode", "global-mode",
-)  # fmt: skip
-DATASETS = {
-    "popquorn_offensiveness": (0, 1, 2),
-    "hs_brexit": (0, 1, 2),
-    "convabuse": (0, 1, 2),
-    "md_agreement": (0,),
-}
-# All runs but the published recipe: the layers adapted by default when the table was begun.
-# Half of a table cannot have others.
-LAYERS = {"adapted_layers": 2}
+    *("hyperlora", "hyperlora-paper", "annotator-embedding", "multi-head", "user-token"),
+    *("lora-per-annotator", "intercept", "text-only", "majority", "annotator-mode", "global-mode"),
+)
+# Nothing of the text is shared between annotators: one seed is what two cores can do.
+ONE_SEED = ("hyperlora-paper", "user-token", "lora-per-annotator")
 # The published recipe trains for 20 epochs at all layers: more than two cores can do for all sets.
-BUDGET = {
+BUDGET: Mapping[str, Mapping[str, Any]] = {
     "hyperlora-paper": {"epochs": 2, "evaluations_per_epoch": 1, "precision": "bfloat16"},
+    "user-token": {"epochs": 3},
 }
 METRICS = {
-    "nll": ("nll ↓", 3),
-    "accuracy": ("accuracy", 3),
-    "macro_f1": ("pooled macro-F1", 3),
-    "annotator_macro_f1": ("annotator macro-F1", 3),
-    "minority_accuracy": ("minority accuracy", 3),
+    "nll": "nll ↓",
+    "macro_f1": "macro-F1 ↑",
+    "annotator_macro_f1": "annotator macro-F1 ↑",
+    "minority_accuracy": "minority accuracy ↑",
+}
+DIFFERENCES = ("nll", "macro_f1", "annotator_macro_f1", "minority_accuracy", "accuracy")
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a data set is read.
+
+    Attributes:
+        seeds: The seeds of its runs.
+        text: Column of the text, or two of a pair.
+        without: Labels that are no answer.
+        further: Metrics that its table shows beside the others.
+        join_labels: Whether several labels of a person for a text are one answer.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    text: tuple[str, ...] = ("text",)
+    without: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+    join_labels: bool = False
+
+
+OF_SCALES = ("soft_wasserstein", "absolute_distance")
+DATASETS = {
+    "popquorn_offensiveness": Source(),
+    "crehate": Source(without=("2",)),  # don't know
+    "md_agreement": Source(),
+    "hs_brexit": Source(),
+    "convabuse": Source(),
+    "csc_devtest": Source((0,), further=OF_SCALES),
+    "paraphrase": Source((0,), ("Question1", "Question2"), further=OF_SCALES),
+    "varierr_nli": Source((0,), further=("soft_manhattan", "error_rate"), join_labels=True),
+    "dense_toxicity": Source((0,)),
+    "hatecheck": Source((0,), further=("accuracy",)),
 }
 
 
@@ -59,190 +91,294 @@ class Cell:
     seed: int
 
     @property
-    def name(self) -> str:
+    def folder(self) -> str:
         """Its folder below --runs."""
-        return f"{self.dataset}/{self.method}-{self.seed}"
+        return f"{self.dataset}/{self.method}/seed-{self.seed}"
 
 
 def cells() -> Iterator[Cell]:
-    """All runs; the ones a reader asks for first come first."""
-    for method in METHODS:
-        for dataset, seeds in DATASETS.items():
-            for seed in seeds:
-                yield Cell(dataset, method, seed)
+    """All runs; first the first seed of all methods, those last that take long."""
+    for long in (False, True):
+        for seed in (0, 1, 2):
+            for dataset, source in DATASETS.items():
+                for method in METHODS:
+                    seeds = source.seeds[:1] if method in ONE_SEED else source.seeds
+                    if seed in seeds and (method in ONE_SEED) == long:
+                        yield Cell(dataset, method, seed)
 
 
-def run(cell: Cell, data: Path, folder: Path) -> None:
+def ratings(dataset: str, data: Path) -> pd.DataFrame:
+    """ANNOTATIONS of a data set."""
+    import hyperadapters as ha
+
+    source = DATASETS[dataset]
+    found = ha.read_annotations(
+        data / f"{dataset}.parquet",
+        text=source.text if len(source.text) > 1 else source.text[0],
+        allow_leaks=True,  # some texts stand in two of their authors' splits
+        join_labels=source.join_labels,
+    )
+    return found[~found["label"].astype(str).isin(source.without)].reset_index(drop=True)
+
+
+def run(cell: Cell, data: Path, runs: Path) -> None:
     """Run a cell, or what is left of it."""
     import hyperadapters as ha
     from hyperadapters.cli.progress import PlainProgress
 
-    output = folder / cell.name
+    output = runs / cell.folder
     record = output / "run.json"
-    if record.exists() and json.loads(record.read_text())["complete"]:
+    if is_finished(output):
         return
-    print(f"== {cell.name}", flush=True)
-    ratings = ha.read_annotations(data / f"{cell.dataset}.parquet", allow_leaks=True)
+    print(f"== {cell.folder}", flush=True)
     ha.fit(
-        ratings,
+        ratings(cell.dataset, data),
         output=output,
         method=cell.method,
         seed=cell.seed,
         resume=record.exists(),
-        allow_leaks=True,  # convabuse has texts in two official splits
+        allow_leaks=True,
         progress=PlainProgress(),
-        **BUDGET.get(cell.method, LAYERS),
+        **BUDGET.get(cell.method, {}),
     )
 
 
-def collect(folder: Path) -> list[dict[str, object]]:
-    """Scores on test, and costs, of all finished runs."""
-    found = []
-    for cell in cells():
-        record_path = folder / cell.name / "run.json"
-        if not record_path.exists():
-            continue
-        record = json.loads(record_path.read_text())
-        if not record["complete"]:
-            continue
-        scores = pd.read_json(folder / cell.name / "scores.json")
-        test = scores[(scores["split"] == "test") & (scores["slice"] == "all")]
-        found.append(
-            {
-                "dataset": cell.dataset,
-                "method": cell.method,
-                "seed": cell.seed,
-                "scores": dict(zip(test["metric"], test["value"], strict=True)),
-                "by_source": _sources(scores[scores["split"] == "test"]),
-                "trainable_parameters": record["results"]["trainable_parameters"],
-                "seconds": record["results"]["seconds"],
-                "best_epoch": record["results"].get("best", {}).get("epoch"),
-                "settings": record["settings"],
-                "data_sha256": record["data"]["sha256"],
-                "versions": record["versions"],
-            }
+def is_finished(output: Path) -> bool:
+    """Whether a folder holds a finished run."""
+    record = output / "run.json"
+    return record.exists() and json.loads(record.read_text("utf-8"))["complete"]
+
+
+def collect(dataset: str, runs: Path) -> dict[str, Any]:
+    """What the finished runs of a data set say, put side by side; nothing if there are none."""
+    import hyperadapters as ha
+    from hyperadapters.experiments.comparison import tabulate
+
+    folders = [runs / cell.folder for cell in cells() if cell.dataset == dataset]
+    made = [ha.load(folder) for folder in folders if is_finished(folder)]
+    if not made:
+        return {}
+    scores = pd.concat([one.scores for one in made], ignore_index=True)
+    predictions = pd.concat([one.predictions for one in made], ignore_index=True)
+    table, _, people = tabulate(scores, predictions, [one.record for one in made])
+    test = predictions[predictions["split"] == table.split].reset_index(drop=True)
+    differences = (
+        ha.paired_differences(test, OURS, metrics=DIFFERENCES)
+        if (test["method"] == OURS).any()
+        else pd.DataFrame(columns=["metric"])
+    )
+    return {
+        "rows": {name: _row(table.rows[name]) for name in METHODS if name in table.rows},
+        "differences": _records(differences),
+        "helped_and_hurt": _records(people),
+        "by_source": _by_source(scores),
+        "data": made[0].record.data,
+        "settings": {one.record.method: one.record.settings for one in made},
+        "versions": made[0].record.versions,
+        "hardware": store.hardware(),
+    }
+
+
+def _row(row: Any) -> dict[str, Any]:
+    numbers = {
+        name: [_number(c.mean), _number(c.spread), c.is_best, c.is_near_best]
+        for name, c in row.cells.items()
+    }
+    named = {"parameters": row.parameters, "seconds": row.seconds, "seeds": list(row.seeds)}
+    return {"cells": numbers, **named}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def _by_source(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Method and source → rows, nll and macro-F1, where some annotators are unknown."""
+    test = scores[(scores["split"] == "test") & scores["slice"].isin(["known", "population"])]
+    found: dict[str, dict[str, float]] = {}
+    for (method, source), part in test.groupby(["method", "slice"]):
+        values = part.groupby("metric")["value"].mean()
+        rows = int(part.loc[part["metric"] == "nll", "n"].iloc[0])
+        named = {name: float(values[name]) for name in ("nll", "macro_f1")}
+        found[f"{method}/{source}"] = {**named, "n": rows}
+    return found
+
+
+def short_table(found: Mapping[str, Any]) -> str:
+    """Methods × the first data sets: nll and both macro-F1, for the README."""
+    shown = [name for name in list(DATASETS)[:5] if name in found]
+    names = [m for m in METHODS if any(m in found[d]["rows"] for d in shown)]
+    lines = [f"| method | {' | '.join(shown)} | parameters |", "|" + "---|" * (2 + len(shown))]
+    for method in names:
+        cells = []
+        for dataset in shown:
+            row = found[dataset]["rows"].get(method)
+            metrics = [m for m in METRICS if m != "minority_accuracy"]
+            cells.append(" / ".join(_mean(row["cells"][m]) for m in metrics) if row else "")
+        sizes = [
+            found[d]["rows"][method]["parameters"] for d in shown if method in found[d]["rows"]
+        ]
+        span = (
+            f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
         )
-    return found
+        lines.append(f"| {shown_name(method)} | {' | '.join(cells)} | {span} |")
+    return "\n".join(lines) + "\n"
 
 
-def _sources(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Rows, nll and macro-F1 of the slices by source, where both occur."""
-    found = {}
-    for source in ("known", "population"):
-        part = scores[scores["slice"] == source].set_index("metric")
-        if not part.empty:
-            found[source] = {name: float(part["value"][name]) for name in ("nll", "macro_f1")}
-            found[source]["n"] = int(part["n"]["nll"])
-    return found
+def _mean(cell: Sequence[Any]) -> str:
+    mean, _, best, near = cell
+    text = "-" if mean is None else f"{mean:.3f}"
+    return f"**{text}**" if best else f"{text} ≈" if near else text
 
 
-def table(results: list[dict[str, object]]) -> str:
-    """The Markdown table: mean over seeds, and the sample standard deviation after ±."""
-    frame = pd.DataFrame(results)
-    scores = pd.json_normalize(frame["scores"].tolist()).set_index(frame.index)
-    frame = pd.concat([frame.drop(columns="scores"), scores], axis=1)
-    lines = []
-    for dataset in DATASETS:
-        part = frame[frame["dataset"] == dataset]
+def table_of(dataset: str, found: Mapping[str, Any]) -> list[str]:
+    """One data set: the methods, and how far they are from ours."""
+    metrics = {**METRICS, **{m: m.replace("_", " ") for m in DATASETS[dataset].further}}
+    heads = ["method", *metrics.values(), "parameters", "seconds", "seeds"]
+    data = found["data"]
+    lines = [
+        f"## {dataset}",
+        "",
+        f"{data['rows']:,} ratings of {data['texts']:,} texts by {data['annotators']:,} people.",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|" + "---|" * len(heads),
+    ]
+    for method, row in found["rows"].items():
+        cells = [_spread(row["cells"].get(m)) for m in metrics]
+        rest = [f"{row['parameters']:,}", f"{row['seconds']:,.0f}", str(len(row["seeds"]))]
+        lines.append(f"| {' | '.join([shown_name(method), *cells, *rest])} |")
+    return [*lines, "", *_from_ours(found), *_sources(found)]
+
+
+def _spread(cell: Sequence[Any] | None) -> str:
+    if cell is None or cell[0] is None:
+        return "-"
+    mean, spread, best, near = cell
+    text = f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+    return f"**{text}**" if best else f"{text} ≈" if near else text
+
+
+def _from_ours(found: Mapping[str, Any]) -> list[str]:
+    if not found["differences"]:
+        return []
+    frame = pd.DataFrame(found["differences"])
+    lines = [
+        f"| `{OURS}` less | {' | '.join(DIFFERENCES)} |",
+        "|" + "---|" * (1 + len(DIFFERENCES)),
+    ]
+    for method in found["rows"]:
+        part = frame[frame["method"] == method].set_index("metric")
         if part.empty:
             continue
-        headings = ["method", *(heading for heading, _ in METRICS.values()), "parameters", "seeds"]
-        lines += [f"\n**{dataset}**, test split\n", "| " + " | ".join(headings) + " |"]
-        lines.append("|---" * len(headings) + "|")
-        for method in METHODS:
-            rows = part[part["method"] == method]
-            if rows.empty:
+        cells = []
+        for metric in DIFFERENCES:
+            if metric not in part.index or part.loc[metric, "difference"] is None:
+                cells.append("-")
                 continue
-            values = [_value(rows[metric], digits) for metric, (_, digits) in METRICS.items()]
-            parameters = f"{int(rows['trainable_parameters'].iloc[0]):,}"
-            lines.append(
-                f"| {_shown(method)} | {' | '.join(values)} | {parameters} | {len(rows)} |"
-            )
-    return "\n".join(lines) + "\n"
+            middle, low, high = (float(part.loc[metric, c]) for c in ("difference", "low", "high"))
+            text = f"{-middle:+.3f} ({-high:+.3f} to {-low:+.3f})"
+            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
-def by_source(results: list[dict[str, object]]) -> str:
-    """Where some test annotators are unknown: scores of their rows and of the others."""
-    lines = []
-    for dataset in DATASETS:
-        runs = [r for r in results if r["dataset"] == dataset and r["by_source"]]
-        if not runs:
-            continue
-        rows = runs[0]["by_source"]
-        lines.append(
-            f"\n**{dataset}**, test split by whether the annotator has training rows "
-            f"({rows['known']['n']:,} rows known, {rows['population']['n']:,} answered from the "
-            "population)\n"
-        )
-        lines.append("| method | nll ↓ known | population | macro-F1 known | population |")
-        lines.append("|---|---|---|---|---|")
-        for method in METHODS:
-            part = [r["by_source"] for r in runs if r["method"] == method]
-            if part:
-                cells = [
-                    _value(pd.Series([p[source][metric] for p in part]), 3)
-                    for metric in ("nll", "macro_f1")
-                    for source in ("known", "population")
-                ]
-                lines.append(f"| {_shown(method)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def _sources(found: Mapping[str, Any]) -> list[str]:
+    of = found["by_source"]
+    if not of:
+        return []
+    some = next(iter(found["rows"]))
+    known, unknown = (of[f"{some}/{source}"]["n"] for source in ("known", "population"))
+    lines = [
+        f"By whether the annotator has training rows ({known:,} rows) or not ({unknown:,} rows, "
+        "answered for the population):",
+        "",
+        "| method | nll known | population | macro-F1 known | population |",
+        "|---|---|---|---|---|",
+    ]
+    for method in found["rows"]:
+        cells = [
+            f"{of[f'{method}/{source}'][metric]:.3f}"
+            for metric in ("nll", "macro_f1")
+            for source in ("known", "population")
+        ]
+        lines.append(f"| {shown_name(method)} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
-def _shown(method: str) -> str:
+def shown_name(method: str) -> str:
+    """A method, with its budget where that is not its own."""
     epochs = BUDGET.get(method, {}).get("epochs")
     return f"{method} ({epochs} epochs)" if epochs else method
 
 
-def _value(values: pd.Series, digits: int) -> str:
-    text = f"{values.mean():.{digits}f}"
-    return text if len(values) < 2 else f"{text} ± {values.std(ddof=1):.{digits}f}"
+def tables(found: Mapping[str, Any]) -> tuple[str, str]:
+    """The short table, and the page of all tables."""
+    some = next(iter(found.values()))
+    versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
+    seeds = " or ".join(
+        sorted({str(len(row["seeds"])) for d in found.values() for row in d["rows"].values()})
+    )
+    how = (
+        "Test split; means over seeds. The best mean is bold; ≈ may be as good: the 95 % interval "
+        "of its paired difference from the best, over texts and annotators, holds zero."
+    )
+    made = f"Made by `{COMMAND}` on {some['hardware']}; {versions}."
+    page = ["# Methods on real ratings", "", f"{how} After ±: standard deviation over seeds."]
+    page += ["In the second tables what is bold differs by more than its interval.", ""]
+    for dataset in DATASETS:
+        if dataset in found:
+            page += table_of(dataset, found[dataset])
+    short = (
+        f"nll ↓ / pooled macro-F1 ↑ / annotator macro-F1 ↑. {how}\n\n{short_table(found)}\n"
+        f"{seeds} seeds; spreads, intervals, cost and further data sets: "
+        f"[all tables](docs/tables/perspectives.md). {made}\n"
+    )
+    return short, "\n".join([*page, made, ""])
 
 
 def put_into_readme(text: str) -> None:
     """Replace what stands between the markers."""
-    readme = README.read_text()
-    before, _, rest = readme.partition(MARKERS[0])
+    before, _, rest = README.read_text("utf-8").partition(MARKERS[0])
     _, end, after = rest.partition(MARKERS[1])
     if end:
-        README.write_text(before + MARKERS[0] + "\n" + text + "\n" + end + after)
-
-
-def hardware() -> str:
-    """The machine in words."""
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU"
+        README.write_text(before + MARKERS[0] + "\n" + text + "\n" + end + after, encoding="utf-8")
 
 
 def main() -> None:
-    """Run the grid and write the table."""
+    """Run the grid and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/perspectives"))
     parser.add_argument("--runs", type=Path, default=Path("runs/perspectives"))
     parser.add_argument("--only", action="append", choices=list(DATASETS))
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--seed", action="append", type=int)
-    parser.add_argument("--table", action="store_true", help="only collect and write")
-    options = parser.parse_args()
-    if not options.table:
-        for cell in cells():
-            wanted = not options.only or cell.dataset in options.only
-            wanted &= not options.method or cell.method in options.method
-            wanted &= not options.seed or cell.seed in options.seed
-            if wanted:
-                run(cell, options.data, options.runs)
-    results = collect(options.runs)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(
-        json.dumps({"command": COMMAND, "hardware": hardware(), "runs": results}, indent=1) + "\n"
-    )
-    TABLE.parent.mkdir(parents=True, exist_ok=True)
-    text = (
-        f"Made by `{COMMAND}` on\n{hardware()}; mean ± standard deviation over seeds.\n"
-        + table(results)
-        + by_source(results)
-    )
-    TABLE.write_text(text)
-    put_into_readme(text)
-    print(f"{len(results)} runs in {TABLE}")
+    parser.add_argument("--collect", action="store_true", help="run nothing, collect")
+    parser.add_argument("--table", action="store_true", help="only write the tables")
+    given = parser.parse_args()
+    wanted = [
+        cell
+        for cell in cells()
+        if cell.dataset in (given.only or [cell.dataset])
+        and cell.method in (given.method or [cell.method])
+        and cell.seed in (given.seed or [cell.seed])
+    ]
+    if not (given.table or given.collect):
+        for cell in wanted:
+            run(cell, given.data, given.runs)
+    if not given.table:
+        for dataset in dict.fromkeys(cell.dataset for cell in wanted):
+            if found := collect(dataset, given.runs):
+                with store.results(RESULTS) as kept:
+                    kept[dataset] = found
+    short, page = tables(store.read(RESULTS))
+    TABLE.write_text(page, encoding="utf-8")
+    put_into_readme(short)
+    print(f"the tables are in {TABLE}")
 
 
 if __name__ == "__main__":
