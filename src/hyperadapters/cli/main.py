@@ -14,6 +14,7 @@ from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.export import export
 from hyperadapters.cli.forget import forget
+from hyperadapters.cli.jury import jury
 from hyperadapters.cli.predict import predict
 from hyperadapters.cli.report import report
 from hyperadapters.cli.train import train
@@ -39,6 +40,7 @@ app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(jury)
 app.command()(compare)
 app.command()(export)
 app.command()(adapt)

@@ -17,6 +17,7 @@ from hyperadapters.errors import ConditionError, ConfigError, RunError
 from hyperadapters.experiments.export import export_people
 from hyperadapters.experiments.folder import RunFolder, read_json
 from hyperadapters.experiments.forget import forget_people
+from hyperadapters.experiments.people import PeopleOfRun
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.inference import (
     ALL,
@@ -43,7 +44,7 @@ _DAMAGE = (
 """What reading a file of another content than expected ends in."""
 
 
-class Run:
+class Run(PeopleOfRun):
     """A trained method with its folder.
 
     Args:
