@@ -16,6 +16,7 @@ from hyperadapters.cli.export import export
 from hyperadapters.cli.forget import forget
 from hyperadapters.cli.jury import jury
 from hyperadapters.cli.predict import predict
+from hyperadapters.cli.rename import merge, rename
 from hyperadapters.cli.report import report
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
@@ -45,6 +46,8 @@ app.command()(compare)
 app.command()(export)
 app.command()(adapt)
 app.command()(forget)
+app.command()(rename)
+app.command()(merge)
 app.command()(report)
 app.add_typer(tasks.app, name="tasks")
 

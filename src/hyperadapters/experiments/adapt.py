@@ -57,8 +57,7 @@ def adapt_run(
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
     found = find_people(fitted, rows, _prior(run, fitted), progress)
-    names = run.vocabulary.names
-    vocabulary = Vocabulary((*names, *(name for name in found.names if name not in names)))
+    vocabulary = _grown(run.vocabulary, found)
     before = posterior_of(run, fitted)
     growth = Growth(
         vocabulary,
@@ -70,6 +69,16 @@ def adapt_run(
     )
     write_grown(run.folder, target, PersonalVectors(fitted.network), growth)
     return Run.open(target.path)
+
+
+def _grown(before: Vocabulary, found: Found) -> Vocabulary:
+    """Those who were there in their places, then the new ones."""
+    counts = dict(zip(found.names, map(int, found.n_labels), strict=True))
+    names = (*before.names, *(name for name in found.names if name not in before))
+    if before.n_ratings is None:
+        return Vocabulary(names)
+    known = dict(zip(before.names, before.n_ratings, strict=True))
+    return Vocabulary(names, tuple((known | counts)[name] for name in names))
 
 
 def intervals_of(run: Run) -> Intervals:

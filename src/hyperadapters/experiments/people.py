@@ -1,6 +1,8 @@
 """What else can be asked of the people of a run; `Run` has these methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pandas as pd
@@ -53,3 +55,52 @@ class PeopleOfRun:
         run = cast("Run", self)
         weights = jurors_of(run, jurors, where=where, draw=draw, seed=seed, attributes=attributes)
         return verdicts_of_run(run, texts, weights, seed=seed, progress=progress)
+
+    def rename(self, annotator: str, to: str, output: str | PathLike[str]) -> "Run":
+        """The run with another id for somebody; nothing of the old id is left in the new folder.
+
+        Args:
+            annotator: The id.
+            to: The new id.
+            output: Folder of the new run; the old one stays as it is.
+
+        Returns:
+            The new run. It answers as the old one does, to the bit.
+
+        Raises:
+            ConditionError: The id is unknown to the run.
+            ConfigError: The new id is somebody's already, or can be nobody's.
+            RunError: The output exists, or the old id is still found in a file of the new folder.
+        """
+        from hyperadapters.experiments.names import rename_person
+        from hyperadapters.experiments.run import Run
+
+        fresh = Run.open(cast("Run", self).folder.path)
+        return Run.open(rename_person(fresh, annotator, to, Path(output)))
+
+    def merge(self, annotators: Sequence[str], to: str, output: str | PathLike[str]) -> "Run":
+        """The run with one person in the place of several ids.
+
+        Their vector (or whatever is stored of a person) is the mean of theirs, weighted by the
+        number of ratings that each was learned from; all alike in runs that do not tell it. Nobody
+        else's answers change, but those for strangers do where nobody in particular is the mean of
+        all people. Their rows of `predictions.parquet` are left out, for texts are not kept in a
+        run, and they cannot be predicted again.
+
+        Args:
+            annotators: Two ids or more.
+            to: The id of the one; one of theirs, or a new one.
+            output: Folder of the new run; the old one stays as it is.
+
+        Raises:
+            ConditionError: An id is unknown to the run.
+            ConfigError: There are fewer than two, they have different attributes, or the new id is
+                somebody else's or can be nobody's.
+            RunError: The output exists, no prediction would be left, or an id that is gone is still
+                found in a file of the new folder.
+        """
+        from hyperadapters.experiments.names import merge_people
+        from hyperadapters.experiments.run import Run
+
+        fresh = Run.open(cast("Run", self).folder.path)
+        return Run.open(merge_people(fresh, annotators, to, Path(output)))

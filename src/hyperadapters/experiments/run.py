@@ -13,7 +13,7 @@ from hyperadapters.baselines import mode_from_dict
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.people import People
 from hyperadapters.data.readers import with_text_ids
-from hyperadapters.errors import ConditionError, ConfigError, RunError
+from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.export import export_people
 from hyperadapters.experiments.folder import RunFolder, read_json
 from hyperadapters.experiments.forget import forget_people
@@ -83,7 +83,7 @@ class Run(PeopleOfRun):
         try:
             labels = LabelSpace.from_dict(read_json(folder.labels))
             vocabulary = Vocabulary.from_dict(read_json(folder.vocabulary))
-        except (KeyError, TypeError, ConfigError, ConditionError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder.path} is damaged: {error}") from error
         return cls(folder, record, labels, vocabulary, fitted)
 
