@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Vector,
         mixture,
     )
-    from hyperadapters.data import read_annotations, read_attributes
+    from hyperadapters.data import SplitBy, read_annotations, read_attributes
     from hyperadapters.errors import HyperAdaptersError
     from hyperadapters.evaluation import (
         annotator_scores,
@@ -68,6 +68,7 @@ __all__ = [
     "Instance",
     "Lookup",
     "Run",
+    "SplitBy",
     "Task",
     "TaskRun",
     "Vector",
@@ -132,6 +133,7 @@ _HOME = {
     "TaskRun": "experiments.tasks",
     "Task": "tasks",
     "read_mixture": "tasks",
+    "SplitBy": "data",
     "read_annotations": "data",
     "read_attributes": "data",
     "read_submission": "tables",

@@ -16,13 +16,16 @@ from hyperadapters.cli.options import (
     Attributes,
     Backbone,
     Files,
+    Fold,
+    Folds,
     Item,
     JoinLabels,
     Label,
     Split,
+    SplitBy,
     Text,
 )
-from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings
+from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings, split_by
 from hyperadapters.cli.tasks import names_of, seeds_of
 
 if TYPE_CHECKING:
@@ -69,6 +72,9 @@ def compare(
     label: Label = "label",
     item: Item = "text_id",
     split: Split = "split",
+    by: SplitBy = "text",
+    fold: Fold = "0",
+    folds: Folds = "5",
     attribute: Attributes = None,
     allow_leaks: AllowLeaks = False,
     join_labels: JoinLabels = False,
@@ -89,6 +95,7 @@ def compare(
     """
     changes = read_settings(config, settings)
     add_attributes(changes, attribute)
+    how = split_by(by, fold, folds)
     names, numbers = names_of(methods, "--methods"), seeds_of(seeds)
     from hyperadapters.cli.progress import shown_progress
     from hyperadapters.data import read_annotations
@@ -105,7 +112,8 @@ def compare(
         chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
         told = ["--attribute"] if "attributes" in find_method(method).told else []
         named = [f"--{column}" for column in columns]
-        kept = _options(("--backbone", "--config", "--set", *named, *told))
+        divided = ("--split-by", "--fold", "--folds")
+        kept = _options(("--backbone", "--config", "--set", *named, *divided, *told))
         flags = [f"--{name.replace('_', '-')}" for name, is_set in doing.items() if is_set]
         return shlex.join(["hyperadapters", "train", *chosen, *kept, *flags, "--output", "RUN"])
 
@@ -121,6 +129,7 @@ def compare(
                 jobs=jobs,
                 resume=resume,
                 allow_leaks=allow_leaks,
+                split=how,
                 command=shlex.join(["hyperadapters", *arguments]),
                 redo=redo,
                 progress=progress,
