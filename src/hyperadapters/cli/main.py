@@ -18,6 +18,7 @@ from hyperadapters.cli.jury import jury
 from hyperadapters.cli.predict import predict
 from hyperadapters.cli.rename import merge, rename
 from hyperadapters.cli.report import report
+from hyperadapters.cli.suggest import suggest
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
 
@@ -45,6 +46,7 @@ app.command()(jury)
 app.command()(compare)
 app.command()(export)
 app.command()(adapt)
+app.command()(suggest)
 app.command()(forget)
 app.command()(rename)
 app.command()(merge)

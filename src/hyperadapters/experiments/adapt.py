@@ -56,7 +56,7 @@ def adapt_run(
     rows = _chosen(run, _checked(run, ratings), known)
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    found = find_people(fitted, rows, _prior(run, fitted), progress)
+    found = find_people(fitted, rows, prior_of_run(run, fitted), progress)
     vocabulary = _grown(run.vocabulary, found)
     before = posterior_of(run, fitted)
     growth = Growth(
@@ -90,7 +90,7 @@ def intervals_of(run: Run) -> Intervals:
     check_adaptable(find_method(run.record.method))
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    return Intervals(fitted, posterior_of(run, fitted), _prior(run, fitted), run.record.seed)
+    return Intervals(fitted, posterior_of(run, fitted), prior_of_run(run, fitted), run.record.seed)
 
 
 def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
@@ -104,7 +104,8 @@ def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
     return Posterior.load(run.folder.posterior).only(run.adapted)
 
 
-def _prior(run: Run, fitted: AnnotatorClassifier) -> Prior:
+def prior_of_run(run: Run, fitted: AnnotatorClassifier) -> Prior:
+    """What is expected of people whom a run has never seen."""
     trained = torch.from_numpy(np.flatnonzero(~fitted.adapted))
     return prior_of(PersonalVectors(fitted.network), trained, fitted.settings.shrinkage)
 

@@ -56,6 +56,32 @@ class PeopleOfRun:
         weights = jurors_of(run, jurors, where=where, draw=draw, seed=seed, attributes=attributes)
         return verdicts_of_run(run, texts, weights, seed=seed, progress=progress)
 
+    def suggest(self, annotator: str, pool: Texts, count: int = 8) -> pd.DataFrame:
+        """The texts of a pool whose labels would tell most about a person.
+
+        They are chosen together, so that none tells what another does. The run does not know which
+        texts somebody has labelled before: leave them out of the pool.
+
+        Args:
+            annotator: Somebody who came by `adapt`, or whom the run does not know: of these as
+                much is known as of people in general.
+            pool: Texts, as for `predict`; labels are not looked at.
+            count: How many.
+
+        Returns:
+            The columns of the pool, `text_id` and `annotator`, the most telling text first; `rank`
+            from 1; and `information`, what a label is expected to tell about the person's vector
+            beyond those before it, in nats. Of texts that tell as much the earlier one is taken.
+
+        Raises:
+            ConfigError: The method has no vector of an annotator that could be learned, the run was
+                trained on the person, or the pool has fewer texts.
+            DataError: The texts cannot be used, see `predict`.
+        """
+        from hyperadapters.experiments.suggest import suggest_texts
+
+        return suggest_texts(cast("Run", self), annotator, pool, count)
+
     def rename(self, annotator: str, to: str, output: str | PathLike[str]) -> "Run":
         """The run with another id for somebody; nothing of the old id is left in the new folder.
 
