@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         risk_coverage,
     )
     from hyperadapters.evaluation.tasks import evaluate_tasks
-    from hyperadapters.experiments import Run, compare, fit, load
+    from hyperadapters.experiments import Run, compare, compare_unseen, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
     from hyperadapters.reports.build import report
@@ -77,6 +77,7 @@ __all__ = [
     "annotator_scores",
     "calibrate",
     "compare",
+    "compare_unseen",
     "conditioned",
     "evaluate",
     "evaluate_tasks",
@@ -140,6 +141,7 @@ _HOME = {
     "write_submission": "tables",
     "Run": "experiments",
     "compare": "experiments",
+    "compare_unseen": "experiments",
     "fit": "experiments",
     "load": "experiments",
 }
