@@ -29,19 +29,20 @@ if TYPE_CHECKING:
         Vector,
         mixture,
     )
-    from hyperadapters.data import read_annotations, read_attributes
+    from hyperadapters.data import SplitBy, read_annotations, read_attributes
     from hyperadapters.errors import HyperAdaptersError
     from hyperadapters.evaluation import (
         annotator_scores,
         evaluate,
         group_scores,
         helped_and_hurt,
+        jury,
         paired_differences,
         reliability,
         risk_coverage,
     )
     from hyperadapters.evaluation.tasks import evaluate_tasks
-    from hyperadapters.experiments import Run, compare, fit, load
+    from hyperadapters.experiments import Run, compare, compare_unseen, fit, load
     from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
     from hyperadapters.export import export_lora, lora_of
     from hyperadapters.reports.build import report
@@ -67,6 +68,7 @@ __all__ = [
     "Instance",
     "Lookup",
     "Run",
+    "SplitBy",
     "Task",
     "TaskRun",
     "Vector",
@@ -75,6 +77,7 @@ __all__ = [
     "annotator_scores",
     "calibrate",
     "compare",
+    "compare_unseen",
     "conditioned",
     "evaluate",
     "evaluate_tasks",
@@ -83,6 +86,7 @@ __all__ = [
     "fit_tasks",
     "group_scores",
     "helped_and_hurt",
+    "jury",
     "load",
     "load_tasks",
     "lora_of",
@@ -119,6 +123,7 @@ _HOME = {
     "evaluate": "evaluation",
     "group_scores": "evaluation",
     "helped_and_hurt": "evaluation",
+    "jury": "evaluation",
     "reliability": "evaluation",
     "report": "reports.build",
     "risk_coverage": "evaluation",
@@ -129,12 +134,14 @@ _HOME = {
     "TaskRun": "experiments.tasks",
     "Task": "tasks",
     "read_mixture": "tasks",
+    "SplitBy": "data",
     "read_annotations": "data",
     "read_attributes": "data",
     "read_submission": "tables",
     "write_submission": "tables",
     "Run": "experiments",
     "compare": "experiments",
+    "compare_unseen": "experiments",
     "fit": "experiments",
     "load": "experiments",
 }

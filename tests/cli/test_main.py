@@ -22,6 +22,11 @@ HEAVY = "{'torch', 'pandas', 'transformers', 'peft', 'sklearn'} & set(sys.module
         ["evaluate"],
         ["export"],
         ["forget"],
+        ["rename"],
+        ["merge"],
+        ["jury"],
+        ["suggest"],
+        ["compare"],
     ],
     ids=lambda arguments: " ".join(arguments) or "hyperadapters",
 )

@@ -40,3 +40,21 @@ def test_mistakes(copied, refused, tmp_path):
     assert "--in-place" in refused("forget", copied, *who)
     assert "--in-place" in refused("forget", copied, *who, "--in-place", "--output", tmp_path / "x")
     assert "exists" in refused("forget", copied, *who, "--output", copied)
+
+
+def test_another_name_and_one_of_two(command, quick_run, refused, tmp_path):
+    outcome = command(
+        *("rename", quick_run, "--annotator", "u1", "--to", "zoe", "--output", tmp_path / "named")
+    )
+    assert outcome.status == 0, outcome.err
+    assert "u1 is zoe now" in outcome.out and "zoe" in load(tmp_path / "named").vocabulary
+    two = ("--annotator", "u1", "--annotator", "u2", "--to", "u2")
+    outcome = command("merge", quick_run, *two, "--output", tmp_path / "merged")
+    assert outcome.status == 0, outcome.err
+    assert "u2 is the mean of u1 " in outcome.out and "11 annotators" in outcome.out
+    assert "at least two" in (
+        refused("merge", quick_run, *two[:2], "--to", "zoe", "--output", tmp_path / "x")
+    )
+    assert "knows u2 already" in (
+        refused("rename", quick_run, *two[:2], "--to", "u2", "--output", tmp_path / "x")
+    )

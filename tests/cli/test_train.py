@@ -249,3 +249,19 @@ def test_attributes_stand_in_a_table_of_people(
     assert done.status == 2 and "--attribute wants the name of a column, got 'a,b'" in done.err
     done = command("train", *files, "--output", tmp_path / "x", "--method", "text-only", *told)
     assert done.status == 2 and "text-only is not told attributes (kind)" in done.err
+
+
+def test_by_annotator(command, ratings_csv, refused, tmp_path):
+    how = ("--method", "annotator-mode", "--split-by", "both", "--folds", "4", "--fold", "1")
+    outcome = command("train", ratings_csv, *how, "--output", tmp_path / "run")
+    assert outcome.status == 0, outcome.err
+    assert "by annotators whom the training data does not know" in outcome.out
+    run = load(tmp_path / "run")
+    test = run.predictions.query("split == 'test'")
+    assert set(test["source"]) == {"population"}
+    assert not set(test["annotator"]) & set(run.vocabulary.names)
+    assert run.record.data["split"] == {"by": "both", "fold": 1, "folds": 4, "seed": 0}
+    given = ("train", ratings_csv, "--output", tmp_path / "x", "--split-by")
+    assert "one of text, annotator, both" in refused(*given, "people")
+    assert "fold must be from 0 to 4" in refused(*given, "both", "--fold", "5")
+    assert "no column 'part'" in refused(*given, "both", "--folds", "part")

@@ -57,3 +57,16 @@ def test_strict_names_what_is_unknown_and_what_is_known():
 def test_a_name_twice_is_refused():
     with pytest.raises(ConditionError, match="a name occurs twice"):
         Vocabulary(("a", "b", "a"))
+
+
+def test_how_often_a_name_occurs_is_kept():
+    known = Vocabulary.of(["b", "a", "b", "c"])
+    assert (known.names, known.n_ratings) == (("a", "b", "c"), (1, 2, 1))
+    some = known.only(["c", "b"])
+    assert (some.names, some.n_ratings) == (("c", "b"), (1, 2))
+    assert Vocabulary.from_dict(some.to_dict()).n_ratings == (1, 2)
+    old = Vocabulary.from_dict({"names": ["a", "b"]})
+    assert old.n_ratings is None and old.only(["b"]).n_ratings is None
+    assert "n_ratings" not in old.to_dict()
+    with pytest.raises(ConditionError, match="2 names and numbers of ratings of 1"):
+        Vocabulary(("a", "b"), (1,))

@@ -257,3 +257,18 @@ def test_another_comparison_is_not_written_over(finished, two_kinds, tiny_bert, 
     changed = {**quick, "r": 3}
     with pytest.raises(RunError, match=r"was run with another r$"):
         ha.compare(two_kinds, METHODS, [0], folder, backbone=tiny_bert, resume=True, **changed)
+
+
+def test_settings_of_one_method_are_its_own(two_kinds, tiny_bert, quick, tmp_path):
+    own = {"text-only": {"epochs": 1}}
+    found = ha.compare(
+        *(two_kinds, ["text-only", "intercept"], [0], tmp_path / "all"),
+        **{"backbone": tiny_bert, "settings_of": own, **quick},
+    )
+    of = {name: load_run(found.folder.cell(name, 0)).record.settings for name in found.table.rows}
+    assert (of["text-only"]["epochs"], of["intercept"]["epochs"]) == (1, quick["epochs"])
+    assert "settings of text-only: epochs=1" in found.folder.table.read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="settings of majority, which is not among the methods"):
+        ha.compare(
+            two_kinds, ["text-only"], [0], tmp_path / "more", settings_of={"majority": {"r": 2}}
+        )

@@ -152,6 +152,17 @@ def test_ratings_add_words_train_counts_and_leaks(whole, runs, tmp_path):
     assert "name the ratings with --data FILE" in without
 
 
+def test_nothing_is_said_of_train_where_people_were_held_out(runs, ratings, tmp_path):
+    folder = shutil.copytree(runs, tmp_path / "divided")
+    for file in folder.rglob("run.json"):
+        record = json.loads(file.read_text())
+        record["data"]["split"] = {"by": "both", "fold": 0, "folds": 5, "seed": 0}
+        file.write_text(json.dumps(record))
+    words = Page(page_of(folder, tmp_path, ratings=ratings)).text
+    assert "words of t" in words
+    assert "their ratings in test;" in words and "their ratings in train" not in words
+
+
 def test_leaks_are_told(runs, ratings, tmp_path):
     leaking = ratings.copy()
     test_text = leaking.loc[leaking["split"] == "test", "text"].iloc[0]

@@ -81,6 +81,25 @@ class Posterior:
             torch.cat([directions for _, directions in both]),
         )
 
+    def merged(self, names: Sequence[str], to: str) -> "Posterior":
+        """That of others, and of one person in the place of several: what each was found from adds.
+
+        Args:
+            names: Whom it knows, and who are one.
+            to: The name of the one.
+        """
+        members = self.only(names)
+        roots = members.curvature.double().sqrt().unsqueeze(2) * members.directions.double()
+        _, root, directions = torch.linalg.svd(roots.flatten(0, 1), full_matrices=False)
+        rank = min(MAX_RANK, int((root > 0).sum()))
+        one = Posterior(
+            (to,),
+            members.scale[:1],
+            root[:rank].square().unsqueeze(0).to(members.curvature.dtype),
+            directions[:rank].unsqueeze(0).to(members.directions.dtype),
+        )
+        return self.without(names).joined(one)
+
     def save(self, path: Path) -> None:
         """Write it, as safetensors."""
         tensors = {

@@ -16,14 +16,19 @@ from hyperadapters.cli.options import (
     Attributes,
     Backbone,
     Files,
+    Fold,
+    Folds,
     Item,
     JoinLabels,
     Label,
     Split,
+    SplitBy,
     Text,
 )
-from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings
+from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings, split_by
 from hyperadapters.cli.tasks import names_of, seeds_of
+from hyperadapters.cli.unseen import numbers_of, show_unseen
+from hyperadapters.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table as Shown
@@ -69,7 +74,39 @@ def compare(
     label: Label = "label",
     item: Item = "text_id",
     split: Split = "split",
+    by: SplitBy = "text",
+    fold: Fold = "0",
+    folds: Folds = "5",
     attribute: Attributes = None,
+    unseen: Annotated[
+        bool,
+        typer.Option(
+            "--unseen",
+            help="Hold the people of --fold out of training, and score the methods on them by how "
+            "many of their labels are known: k_shot.md, and k_shot.json of every run.",
+        ),
+    ] = False,
+    counts: Annotated[
+        str, typer.Option("--counts", metavar="K,K,...", help="With --unseen: how many labels.")
+    ] = "0,1,2,4,8,16,32",
+    least: Annotated[
+        int | None,
+        typer.Option(
+            "--least",
+            metavar="N",
+            help="With --unseen: how many labels of train somebody needs to be scored; by default "
+            "the largest of --counts. Who has fewer than K gives all.",
+            show_default=False,
+        ),
+    ] = None,
+    choose: Annotated[
+        str,
+        typer.Option(
+            "--choose",
+            metavar="HOW,HOW",
+            help="With --unseen: which labels are known: random, suggested (see suggest), or both.",
+        ),
+    ] = "random,suggested",
     allow_leaks: AllowLeaks = False,
     join_labels: JoinLabels = False,
     resume: Annotated[
@@ -91,6 +128,11 @@ def compare(
     """
     changes, own = _of_methods(read_settings(config, settings))
     add_attributes(changes, attribute)
+    how = split_by(by, fold, folds)
+    if unseen and by != "text":
+        raise ConfigError("--unseen holds out people and texts by itself: leave --split-by out")
+    if unseen and own:
+        raise ConfigError("with --unseen settings are those of all methods: --set KEY=VALUE")
     names, numbers = names_of(methods, "--methods"), seeds_of(seeds)
     from hyperadapters.cli.progress import shown_progress
     from hyperadapters.data import read_annotations
@@ -107,14 +149,24 @@ def compare(
         chosen = [*map(str, files), "--method", method, "--seed", str(seed)]
         told = ["--attribute"] if "attributes" in find_method(method).told else []
         named = [f"--{column}" for column in columns]
-        kept = _options(("--backbone", *named, *told))
+        divided = ("--split-by", "--fold", "--folds")
+        kept = _options(("--backbone", *named, *divided, *told))
         for key, value in {**changes, **own.get(method, {})}.items():
             kept += ["--set", f"{key}={value}"] if key != "attributes" else []
         flags = [f"--{name.replace('_', '-')}" for name, is_set in doing.items() if is_set]
         return shlex.join(["hyperadapters", "train", *chosen, *kept, *flags, "--output", "RUN"])
 
     arguments = [part for part in sys.argv[1:] if part != "--resume"]
+    made_by = shlex.join(["hyperadapters", *arguments])
     try:
+        if unseen:
+            how_many = numbers_of(counts, "--counts")
+            doing_all = {"jobs": jobs, "resume": resume, "allow_leaks": allow_leaks, **changes}
+            show_unseen(
+                *(ratings, names, numbers, output, how, how_many, names_of(choose, "--choose")),
+                **{"least": least, "backbone": backbone, "command": made_by, **doing_all},
+            )
+            return
         with shown_progress() as progress:
             found = compare_methods(
                 ratings,
@@ -125,7 +177,8 @@ def compare(
                 jobs=jobs,
                 resume=resume,
                 allow_leaks=allow_leaks,
-                command=shlex.join(["hyperadapters", *arguments]),
+                split=how,
+                command=made_by,
                 redo=redo,
                 progress=progress,
                 settings_of=own,

@@ -14,8 +14,11 @@ from hyperadapters.cli.demo import demo
 from hyperadapters.cli.evaluate import evaluate
 from hyperadapters.cli.export import export
 from hyperadapters.cli.forget import forget
+from hyperadapters.cli.jury import jury
 from hyperadapters.cli.predict import predict
+from hyperadapters.cli.rename import merge, rename
 from hyperadapters.cli.report import report
+from hyperadapters.cli.suggest import suggest
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
 
@@ -39,10 +42,14 @@ app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(jury)
 app.command()(compare)
 app.command()(export)
 app.command()(adapt)
+app.command()(suggest)
 app.command()(forget)
+app.command()(rename)
+app.command()(merge)
 app.command()(report)
 app.add_typer(tasks.app, name="tasks")
 

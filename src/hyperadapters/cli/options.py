@@ -58,6 +58,27 @@ Split = Annotated[
         "--split", help="Column of the split (train, dev, test), if any.", metavar="COLUMN"
     ),
 ]
+SplitBy = Annotated[
+    str,
+    typer.Option(
+        "--split-by",
+        metavar="text|annotator|both",
+        help="What train and test have not in common: texts; annotators, those of --fold being "
+        "held out; or both, test being what these say of the texts of test.",
+    ),
+]
+Fold = Annotated[
+    str,
+    typer.Option("--fold", metavar="N", help="Number of the fold of annotators who are held out."),
+]
+Folds = Annotated[
+    str,
+    typer.Option(
+        "--folds",
+        metavar="N|COLUMN",
+        help="Into how many folds annotators are dealt, or the column that says which is whose.",
+    ),
+]
 Attributes = Annotated[
     list[str] | None,
     typer.Option(

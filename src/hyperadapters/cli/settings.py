@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hyperadapters.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hyperadapters.data import SplitBy
 
 Config = Annotated[
     Path | None,
@@ -50,6 +53,17 @@ def add_attributes(settings: dict[str, Any], names: Sequence[str] | None) -> Non
             raise ConfigError(f"--attribute wants the name of a column, got {name!r}")
     if names:
         settings["attributes"] = ",".join(names)
+
+
+def split_by(by: str, fold: str, folds: str) -> "SplitBy":
+    """--split-by, --fold and --folds, the latter a number or the name of a column.
+
+    Raises:
+        ConfigError: There is no such way, or no such fold.
+    """
+    from hyperadapters.data import SplitBy
+
+    return SplitBy(by, fold, int(folds) if folds.isdecimal() else folds)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

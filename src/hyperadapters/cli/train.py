@@ -13,13 +13,16 @@ from hyperadapters.cli.options import (
     Attributes,
     Backbone,
     Files,
+    Fold,
+    Folds,
     Item,
     JoinLabels,
     Label,
     Split,
+    SplitBy,
     Text,
 )
-from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings
+from hyperadapters.cli.settings import Config, Set, add_attributes, read_settings, split_by
 
 
 def _list_settings(wanted: bool) -> bool:
@@ -52,6 +55,9 @@ def train(
     label: Label = "label",
     item: Item = "text_id",
     split: Split = "split",
+    by: SplitBy = "text",
+    fold: Fold = "0",
+    folds: Folds = "5",
     attribute: Attributes = None,
     allow_leaks: AllowLeaks = False,
     join_labels: JoinLabels = False,
@@ -74,6 +80,7 @@ def train(
     """
     changes = read_settings(config, settings)
     add_attributes(changes, attribute)
+    how = split_by(by, fold, folds)
     if changes.get("attributes") and method == "hyperlora":
         method = "hyperlora+attributes"
     from hyperadapters.cli.progress import shown_progress
@@ -106,6 +113,7 @@ def train(
                 seed=seed,
                 resume=resume,
                 allow_leaks=allow_leaks,
+                split=how,
                 progress=progress,
                 **changes,
             )

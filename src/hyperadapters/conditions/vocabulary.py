@@ -1,5 +1,6 @@
 """Names of conditions (annotator ids, task names) ↔ indices, fixed once, stored with the model."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,21 +17,45 @@ class Vocabulary:
 
     Attributes:
         names: The names, in the order of their indices.
+        n_ratings: From how many ratings each was learned, where that is known.
     """
 
     names: tuple[str, ...]
+    n_ratings: tuple[int, ...] | None = field(default=None, compare=False)
     _index: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         index = {name: position for position, name in enumerate(self.names)}
         if len(index) != len(self.names):
             raise ConditionError("a name occurs twice in the vocabulary")
+        if self.n_ratings is not None and len(self.n_ratings) != len(self.names):
+            raise ConditionError(
+                f"the vocabulary has {len(self.names)} names and numbers of ratings of "
+                f"{len(self.n_ratings)}"
+            )
         object.__setattr__(self, "_index", index)
 
     @classmethod
     def of(cls, names: Iterable[str]) -> "Vocabulary":
-        """The vocabulary of all names that occur, sorted, so that it never depends on row order."""
-        return cls(tuple(sorted({str(name) for name in names})))
+        """The vocabulary of all names that occur, sorted, so that it never depends on row order.
+
+        Args:
+            names: The name of each rating; how often one occurs is kept.
+        """
+        counts = Counter(map(str, names))
+        listed = tuple(sorted(counts))
+        return cls(listed, tuple(counts[name] for name in listed))
+
+    def only(self, names: Iterable[str]) -> "Vocabulary":
+        """Some of the names, in the order that is given.
+
+        Raises:
+            ConditionError: A name is not in the vocabulary, or one twice.
+        """
+        kept = tuple(names)
+        places: list[int] = self.indices(kept, strict=True).tolist()
+        counts = self.n_ratings
+        return Vocabulary(kept, None if counts is None else tuple(counts[i] for i in places))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -56,9 +81,14 @@ class Vocabulary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
-        return {"names": list(self.names)}
+        counts = {} if self.n_ratings is None else {"n_ratings": list(self.n_ratings)}
+        return {"names": list(self.names), **counts}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Vocabulary":
         """Inverse of `to_dict`; keeps the order of the names."""
-        return cls(tuple(str(name) for name in data["names"]))
+        counts = data.get("n_ratings")
+        return cls(
+            tuple(str(name) for name in data["names"]),
+            None if counts is None else tuple(int(count) for count in counts),
+        )

@@ -1,5 +1,6 @@
 """Files of ratings in, checked ANNOTATIONS out; splits; what is in a table."""
 
+from hyperadapters.data.held_out import SplitBy
 from hyperadapters.data.majority import with_majority_labels
 from hyperadapters.data.people import People
 from hyperadapters.data.people_files import read_attributes
@@ -10,6 +11,7 @@ from hyperadapters.tables.describe import Description, SplitDescription, describ
 __all__ = [
     "Description",
     "People",
+    "SplitBy",
     "SplitDescription",
     "assign_splits",
     "describe",

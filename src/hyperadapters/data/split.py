@@ -1,4 +1,7 @@
-"""Train, dev and test by a hash of the text, so that one text is never in two of them."""
+"""Train, dev and test by a hash of the text, so that one text is never in two of them.
+
+By annotator too, if wanted: see `data.held_out`.
+"""
 
 import hashlib
 import math
@@ -7,6 +10,7 @@ from typing import cast
 
 import pandas as pd
 
+from hyperadapters.data.held_out import SplitBy, check_disjoint, without_held_out
 from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.tables.cells import SPLITS
 from hyperadapters.tables.frames import column_of
@@ -15,8 +19,17 @@ from hyperadapters.tables.texts import text_keys
 SHARES = (0.7, 0.1, 0.2)
 
 
-def assign_splits(frame: pd.DataFrame, shares: Sequence[float | int] = SHARES) -> pd.DataFrame:
-    """Fills in the splits that a table does not have.
+def assign_splits(
+    frame: pd.DataFrame,
+    shares: Sequence[float | int] = SHARES,
+    *,
+    by: str = "text",
+    fold: int | str = 0,
+    folds: int | str = 5,
+    seed: int = 0,
+    allow_leaks: bool = False,
+) -> pd.DataFrame:
+    """Fills in the splits that a table does not have, or divides it by annotator.
 
     A text's place follows from the text alone (SHA-256 of its normalised form): not from the order
     of the rows, a seed, or the other texts. Splits that are there stay. One that is missing
@@ -26,14 +39,34 @@ def assign_splits(frame: pd.DataFrame, shares: Sequence[float | int] = SHARES) -
     Args:
         frame: Checked ANNOTATIONS; column `split` may be absent.
         shares: Wanted shares of the texts in train, dev, test; sum 1. Share 0: no such split.
+        by: ``"text"``; ``"annotator"``: test is everything by the people who are held out; or
+            ``"both"``: test is what they say of texts of test, and rows by them of other texts,
+            and by others of these, are in no split. See `data.held_out`, also for dev.
+        fold: Whom to hold out, where people are.
+        folds: Number of folds of annotators, or the column that says which one is whose.
+        seed: Of the folds.
+        allow_leaks: Whether texts may stand in several splits of the table (by both).
 
     Returns:
-        A copy with column `split`.
+        A copy with column `split`; by both, with the rows that are in one.
 
     Raises:
-        ConfigError: The shares are not three numbers from 0 to 1 with sum 1.
-        DataError: A split would be empty, or there is no train split to take another from.
+        ConfigError: The shares are not three numbers from 0 to 1 with sum 1; or there is no such
+            fold.
+        DataError: A split would be empty, there is no train split to take another from, people
+            cannot be put into folds, or splits are not disjoint.
     """
+    how = SplitBy(by, fold, folds, seed)
+    divided = _by_text(frame, shares)
+    if how.by == "text":
+        return divided
+    divided = without_held_out(divided, how)
+    # Of annotators it holds by construction; the table's own splits may share texts.
+    check_disjoint(divided, "annotator" if allow_leaks else how.by)
+    return divided.reset_index(drop=True)
+
+
+def _by_text(frame: pd.DataFrame, shares: Sequence[float | int]) -> pd.DataFrame:
     _check_shares(shares)
     share: dict[str, float] = dict(zip(SPLITS, shares, strict=True))
     present = set(frame["split"]) if "split" in frame else {"train"}

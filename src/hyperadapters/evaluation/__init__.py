@@ -9,6 +9,8 @@ from hyperadapters.evaluation.evaluate import BETTER, METRICS, evaluate
 from hyperadapters.evaluation.groups import GroupScores, group_scores
 from hyperadapters.evaluation.helped import helped_and_hurt
 from hyperadapters.evaluation.intervals import intervals
+from hyperadapters.evaluation.jurors import choose_jurors
+from hyperadapters.evaluation.jury import jury
 from hyperadapters.evaluation.paired import paired_differences
 from hyperadapters.evaluation.risk import risk_coverage
 
@@ -19,10 +21,12 @@ __all__ = [
     "GroupScores",
     "Metric",
     "annotator_scores",
+    "choose_jurors",
     "evaluate",
     "group_scores",
     "helped_and_hurt",
     "intervals",
+    "jury",
     "paired_differences",
     "reliability",
     "risk_coverage",

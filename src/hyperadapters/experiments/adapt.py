@@ -56,9 +56,8 @@ def adapt_run(
     rows = _chosen(run, _checked(run, ratings), known)
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    found = find_people(fitted, rows, _prior(run, fitted), progress)
-    names = run.vocabulary.names
-    vocabulary = Vocabulary((*names, *(name for name in found.names if name not in names)))
+    found = find_people(fitted, rows, prior_of_run(run, fitted), progress)
+    vocabulary = _grown(run.vocabulary, found)
     before = posterior_of(run, fitted)
     growth = Growth(
         vocabulary,
@@ -72,6 +71,16 @@ def adapt_run(
     return Run.open(target.path)
 
 
+def _grown(before: Vocabulary, found: Found) -> Vocabulary:
+    """Those who were there in their places, then the new ones."""
+    counts = dict(zip(found.names, map(int, found.n_labels), strict=True))
+    names = (*before.names, *(name for name in found.names if name not in before))
+    if before.n_ratings is None:
+        return Vocabulary(names)
+    known = dict(zip(before.names, before.n_ratings, strict=True))
+    return Vocabulary(names, tuple((known | counts)[name] for name in names))
+
+
 def intervals_of(run: Run) -> Intervals:
     """What gives the answers of a run their intervals.
 
@@ -81,7 +90,7 @@ def intervals_of(run: Run) -> Intervals:
     check_adaptable(find_method(run.record.method))
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    return Intervals(fitted, posterior_of(run, fitted), _prior(run, fitted), run.record.seed)
+    return Intervals(fitted, posterior_of(run, fitted), prior_of_run(run, fitted), run.record.seed)
 
 
 def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
@@ -95,7 +104,8 @@ def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
     return Posterior.load(run.folder.posterior).only(run.adapted)
 
 
-def _prior(run: Run, fitted: AnnotatorClassifier) -> Prior:
+def prior_of_run(run: Run, fitted: AnnotatorClassifier) -> Prior:
+    """What is expected of people whom a run has never seen."""
     trained = torch.from_numpy(np.flatnonzero(~fitted.adapted))
     return prior_of(PersonalVectors(fitted.network), trained, fitted.settings.shrinkage)
 

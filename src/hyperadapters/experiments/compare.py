@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from hyperadapters.data import SplitBy
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.comparison import Table, tabulate
 from hyperadapters.experiments.comparison_page import html, markdown
@@ -57,6 +58,7 @@ def compare(
     jobs: int = 1,
     resume: bool = False,
     allow_leaks: bool = False,
+    split: SplitBy | None = None,
     command: str = "",
     redo: Callable[[str, int], str] | None = None,
     progress: Progress | None = None,
@@ -80,6 +82,7 @@ def compare(
         jobs: Processes that run cells at the same time; they share the processor's cores.
         resume: Go on with a comparison that was stopped.
         allow_leaks: Go on although a text stands in more than one split.
+        split: How rows are divided, see `fit`.
         command: The command to show below the table.
         redo: Method and seed → the command that makes this cell alone.
         progress: Who watches; with several processes it hears when cells begin and end.
@@ -99,12 +102,16 @@ def compare(
     own = {name: dict(of) for name, of in (settings_of or {}).items()}
     if missing := sorted(own.keys() - set(methods)):
         raise ConfigError(f"settings of {', '.join(missing)}, which is not among the methods")
-    changes = {method: _heard(method, settings) | own.get(method, {}) for method in methods}
+    changes = {method: heard(method, settings) | own.get(method, {}) for method in methods}
     folder = CompareFolder(Path(output))
     if not (resume and folder.record.exists()):
         refuse_existing(folder.path)
     plans = [
-        Plan.of(ratings, method, backbone, seed, changes[method], allow_leaks=allow_leaks)
+        Plan.of(
+            *(ratings, method, backbone, seed, changes[method]),
+            allow_leaks=allow_leaks,
+            split=split,
+        )
         for seed in seeds
         for method in methods
     ]
@@ -126,7 +133,7 @@ def compare(
     return _collected(folder, plans, record, failed)
 
 
-def _heard(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def heard(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that concern a method: attributes are for those that are told any."""
     told = "attributes" in find_method(method).told
     return {name: value for name, value in settings.items() if told or name != "attributes"}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from hyperadapters.backbones import start_at_shares
 from hyperadapters.baselines import AnnotatorMode, GlobalMode
 from hyperadapters.conditions import Vocabulary
-from hyperadapters.data import People, assign_splits, with_majority_labels
+from hyperadapters.data import People, SplitBy, assign_splits, with_majority_labels
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.folder import (
@@ -53,6 +53,7 @@ class Plan:
         vocabulary: The annotators that training knows.
         ratings: ANNOTATIONS with splits.
         people: What is known of annotators, for methods that are told attributes.
+        split: How the rows were divided.
     """
 
     method: Method
@@ -63,6 +64,7 @@ class Plan:
     vocabulary: Vocabulary
     ratings: pd.DataFrame
     people: People | None = None
+    split: SplitBy = field(default_factory=SplitBy)
 
     @classmethod
     def of(
@@ -74,12 +76,15 @@ class Plan:
         changes: Mapping[str, Any],
         *,
         allow_leaks: bool = False,
+        split: SplitBy | None = None,
     ) -> "Plan":
         """A plan; raises what `fit` does for its data, method and settings."""
         if not 0 <= seed < 2**32:
             raise ConfigError(f"seed must be from 0 to 4294967295, got {seed}")
         chosen = find_method(method)
-        ratings = assign_splits(check_annotations(ratings, allow_leaks=allow_leaks))
+        how = split or SplitBy()
+        checked = check_annotations(ratings, allow_leaks=allow_leaks)
+        ratings = assign_splits(checked, allow_leaks=allow_leaks, **vars(how))
         train = rows_of(ratings, column_of(ratings, "split") == "train")
         settings, labels = chosen.settings.changed(changes), LabelSpace.of(ratings["label"])
         if chosen.kind == "network":
@@ -93,6 +98,7 @@ class Plan:
             vocabulary=Vocabulary.of(train["annotator"]),
             ratings=ratings,
             people=_people(train, chosen, settings),
+            split=how,
         )
 
     def rows(self, *splits: str) -> pd.DataFrame:
@@ -107,12 +113,13 @@ class Plan:
 
     def record(self) -> RunRecord:
         """What `run.json` says at the start."""
+        divided = {} if self.split.by == "text" else {"split": vars(self.split)}
         return RunRecord(
             method=self.method.name,
             backbone=self.backbone,
             seed=self.seed,
             settings=self.settings.to_dict(),
-            data=fingerprint(self.ratings),
+            data={**fingerprint(self.ratings), **divided},
             versions=versions(),
         )
 
@@ -126,6 +133,7 @@ def fit(
     seed: int = 0,
     resume: bool = False,
     allow_leaks: bool = False,
+    split: SplitBy | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Run:
@@ -140,6 +148,8 @@ def fit(
         seed: Fixes head, adapters, order and dropout; on a CPU the result is the same to the bit.
         resume: Go on with a run that was stopped; ratings and settings must be the same.
         allow_leaks: Go on although a text stands in more than one split.
+        split: How rows are divided, as ``SplitBy("annotator", fold=0, folds=5)``, see
+            `hyperadapters.data.assign_splits`; by default by text.
         progress: Who watches the training.
         **settings: Fields of `Settings`, as ``epochs=3``.
 
@@ -151,7 +161,7 @@ def fit(
         ConfigError: Unknown method, backbone or setting, or one that the labels are not made for.
         RunError: The output exists, or cannot be resumed.
     """
-    plan = Plan.of(ratings, method, backbone, seed, settings, allow_leaks=allow_leaks)
+    plan = Plan.of(ratings, method, backbone, seed, settings, allow_leaks=allow_leaks, split=split)
     return fit_plan(plan, Path(output), resume=resume, progress=progress)
 
 

@@ -13,10 +13,11 @@ from hyperadapters.baselines import mode_from_dict
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.people import People
 from hyperadapters.data.readers import with_text_ids
-from hyperadapters.errors import ConditionError, ConfigError, RunError
+from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.export import export_people
 from hyperadapters.experiments.folder import RunFolder, read_json
 from hyperadapters.experiments.forget import forget_people
+from hyperadapters.experiments.people import PeopleOfRun
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.inference import (
     ALL,
@@ -43,7 +44,7 @@ _DAMAGE = (
 """What reading a file of another content than expected ends in."""
 
 
-class Run:
+class Run(PeopleOfRun):
     """A trained method with its folder.
 
     Args:
@@ -82,7 +83,7 @@ class Run:
         try:
             labels = LabelSpace.from_dict(read_json(folder.labels))
             vocabulary = Vocabulary.from_dict(read_json(folder.vocabulary))
-        except (KeyError, TypeError, ConfigError, ConditionError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder.path} is damaged: {error}") from error
         return cls(folder, record, labels, vocabulary, fitted)
 

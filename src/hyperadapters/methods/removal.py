@@ -1,5 +1,6 @@
-"""Single people taken out of a trained classifier: their rows of every table."""
+"""Rows of the tables of a trained classifier: taken out, under other names, or made one."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,29 +23,52 @@ def population_is_a_mean(classifier: AnnotatorClassifier) -> bool:
     )
 
 
-@torch.no_grad()
-def remove_rows(
-    classifier: AnnotatorClassifier, vocabulary: Vocabulary, people: People | None
-) -> int:
-    """Keep the rows of some people, and of the values of attributes that these people have.
+Shares = Mapping[str, float]
+"""Old name → its share in the mean that a new person's row is; they sum to 1."""
 
-    The classifier is to be saved afterwards and loaded again: it does not predict itself.
+
+@torch.no_grad()
+def take_rows(
+    classifier: AnnotatorClassifier,
+    vocabulary: Vocabulary,
+    people: People | None,
+    *,
+    taken: Sequence[str] | None = None,
+    merged: Mapping[str, Shares] | None = None,
+) -> int:
+    """Make the tables those of other people, out of the rows that are there.
+
+    Rows that are not merged stay what they are to the bit. Values of attributes that these people
+    do not have are taken out too. The classifier is to be saved afterwards and loaded again: it
+    does not predict itself.
 
     Args:
         classifier: The classifier, which is changed.
-        vocabulary: Who stays.
+        vocabulary: Who there will be.
         people: What is known of them, in attributes and values that are among those of before.
+        taken: The old name of each of them; by default they have their names already.
+        merged: New name → what its row is the weighted mean of, in the place of one old row.
 
     Returns:
-        How many parameters were removed.
+        How many parameters fewer there are.
     """
-    kept = torch.from_numpy(classifier.vocabulary.indices(vocabulary.names, strict=True))
+    before = classifier.vocabulary
+    kept = torch.from_numpy(before.indices(taken or vocabulary.names, strict=True))
+    means = [
+        (int(vocabulary.indices([name], strict=True)[0]), *_mean(before, shares))
+        for name, shares in (merged or {}).items()
+    ]
     conditions: dict[str, Any] = classifier.model.peft_config["default"].conditions  # pyright: ignore
-    before = sum(parameter.numel() for parameter in classifier.network.parameters())
+    size = sum(parameter.numel() for parameter in classifier.network.parameters())
     for module in classifier.network.modules():
         if isinstance(module, LookupEncoder | StoredAdapters):
             for table in module.tables():
-                table.data = table.data[kept.to(table.device)].clone()
+                old = table.data
+                table.data = old[kept.to(old.device)].clone()
+                for place, rows, shares in means:
+                    members = old[rows.to(old.device)].double()
+                    mean = torch.tensordot(shares.to(old.device), members, dims=1)
+                    table.data[place] = mean.to(old.dtype)
     if CONDITION in conditions:
         conditions[CONDITION]["size"] = len(vocabulary)
     if people is not None and classifier.people is not None:
@@ -52,7 +76,13 @@ def remove_rows(
         _remove_values(classifier.network, values)
         conditions[ATTRIBUTES] = people.attributes.to_dict()
     classifier.vocabulary, classifier.people = vocabulary, people
-    return before - sum(parameter.numel() for parameter in classifier.network.parameters())
+    return size - sum(parameter.numel() for parameter in classifier.network.parameters())
+
+
+def _mean(before: Vocabulary, shares: Shares) -> tuple[Tensor, Tensor]:
+    """Rows and their shares."""
+    rows = torch.from_numpy(before.indices(shares, strict=True))
+    return rows, torch.tensor(list(shares.values()), dtype=torch.float64)
 
 
 def _remove_values(network: nn.Module, positions: Tensor) -> None:

@@ -158,10 +158,14 @@ class Source:
     def train(self) -> pd.DataFrame | None:
         """The ratings that were learned from; `None` where ratings are not given.
 
+        Also where the run divided them by annotator, which cannot be told from the texts.
+
         Raises:
             DataError: The ratings have none of the texts of the predictions.
         """
-        if self.ratings is None:
+        if self.ratings is None or any(
+            "split" in run.record.get("data", {}) for run in self.folder.runs
+        ):
             return None
         held_out = column_of(self.ratings, "text_id").isin(self.every_prediction["text_id"])
         if not held_out.any():

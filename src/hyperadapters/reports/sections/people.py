@@ -94,7 +94,7 @@ def _sorted(source: Source, found: pd.DataFrame, measure: str, told: str) -> Pic
 def _by_ratings(source: Source, found: pd.DataFrame, told: str) -> Picture:
     data = pd.DataFrame({"ratings": found["ratings"], "value": found["nll"]}).reset_index()
     counted_in = "train" if source.train is not None else source.split
-    hint = "" if source.train is not None else " (with --data FILE: those in train)"
+    hint = "" if source.ratings is not None else " (with --data FILE: those in train)"
     r = rank_correlation(data, "ratings", "value")
     caption = (
         f"A person's nll against the number of their ratings in {counted_in}{hint}; the line joins "
