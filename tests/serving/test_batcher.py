@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from hyperadapters.serving.batcher import Batcher, Busy
+from hyperadapters.serving.batcher import Batcher, BusyError
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_full_queue_says_so_and_those_who_left_are_not_worked_for(made):
     batcher = made(lambda questions: (asked.extend(questions), questions)[1], waiting=2)
     go = held(batcher)
     first, second = batcher.ask("stays", 1), batcher.ask("leaves", 1)
-    with pytest.raises(Busy, match="2 requests are waiting"):
+    with pytest.raises(BusyError, match="2 requests are waiting"):
         batcher.ask("too much", 1)
     assert second.cancel()
     go.set()
@@ -103,7 +103,7 @@ def test_stopping_finishes_what_waits(made):
     threading.Timer(0.05, go.set).start()
     batcher.stop()
     assert [future.result(0) for future in futures] == [0, 1, 2]
-    with pytest.raises(Busy, match="stopping"):
+    with pytest.raises(BusyError, match="stopping"):
         batcher.ask(4, 1)
 
 

@@ -53,10 +53,10 @@ def adapt_run(
     path = run.folder.path
     target = RunFolder(path.with_name(f"{path.name}-adapted") if output is None else Path(output))
     refuse_existing(target.path)
-    rows = _chosen(run, _checked(run, ratings), known)
+    rows = _chosen(run, checked_ratings(run, ratings), known)
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    found = find_people(fitted, rows, _prior(run, fitted), progress)
+    found = find_people(fitted, rows, prior_of_run(run, fitted), progress)
     names = run.vocabulary.names
     vocabulary = Vocabulary((*names, *(name for name in found.names if name not in names)))
     before = posterior_of(run, fitted)
@@ -81,7 +81,7 @@ def intervals_of(run: Run) -> Intervals:
     check_adaptable(find_method(run.record.method))
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    return Intervals(fitted, posterior_of(run, fitted), _prior(run, fitted), run.record.seed)
+    return Intervals(fitted, posterior_of(run, fitted), prior_of_run(run, fitted), run.record.seed)
 
 
 def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
@@ -95,12 +95,13 @@ def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
     return Posterior.load(run.folder.posterior).only(run.adapted)
 
 
-def _prior(run: Run, fitted: AnnotatorClassifier) -> Prior:
+def prior_of_run(run: Run, fitted: AnnotatorClassifier) -> Prior:
+    """What a run expects of somebody who has not said anything yet."""
     trained = torch.from_numpy(np.flatnonzero(~fitted.adapted))
     return prior_of(PersonalVectors(fitted.network), trained, fitted.settings.shrinkage)
 
 
-def _checked(run: Run, ratings: pd.DataFrame) -> pd.DataFrame:
+def checked_ratings(run: Run, ratings: pd.DataFrame) -> pd.DataFrame:
     """Ratings that the run can read.
 
     Raises:

@@ -18,7 +18,7 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """The queue is full, or the thread is stopping; nothing was done."""
 
 
@@ -72,7 +72,7 @@ class Batcher(Generic[Asked, Answer]):
             n_rows: How many rows it has.
 
         Raises:
-            Busy: Too many are waiting.
+            BusyError: Too many are waiting.
         """
         return self._put(_Waiting(Future(), n_rows, asked=asked))
 
@@ -80,7 +80,7 @@ class Batcher(Generic[Asked, Answer]):
         """What a job returns that is run in the thread, with nothing else beside it.
 
         Raises:
-            Busy: Too many are waiting.
+            BusyError: Too many are waiting.
         """
         return self._put(_Waiting(Future(), job=job))
 
@@ -94,9 +94,9 @@ class Batcher(Generic[Asked, Answer]):
     def _put(self, item: _Waiting[Asked, Answer]) -> "Future[Any]":
         with self._changed:
             if self._stopping:
-                raise Busy("the server is stopping")
+                raise BusyError("the server is stopping")
             if len(self._queue) >= self._most:
-                raise Busy(f"{len(self._queue)} requests are waiting already")
+                raise BusyError(f"{len(self._queue)} requests are waiting already")
             self._queue.append(item)
             self._changed.notify_all()
         return item.future
