@@ -16,6 +16,7 @@ from hyperadapters.cli.export import export
 from hyperadapters.cli.forget import forget
 from hyperadapters.cli.predict import predict
 from hyperadapters.cli.report import report
+from hyperadapters.cli.serve import serve
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
 
@@ -44,6 +45,7 @@ app.command()(export)
 app.command()(adapt)
 app.command()(forget)
 app.command()(report)
+app.command()(serve)
 app.add_typer(tasks.app, name="tasks")
 
 
