@@ -68,6 +68,7 @@ def asking_routes(
             "simulated": current.directory.simulated,
             "map": None if people_map is None else {"share": round(people_map.share, 4)},
             "can_adapt": method.is_adaptable,
+            "can_export": current.has_loras,
             "read_only": read_only,
             "notice": NOTICE,
             "limits": {"texts": limits.texts, "characters": limits.characters, "rows": limits.rows},

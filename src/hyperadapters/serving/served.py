@@ -66,6 +66,14 @@ class Current:
     kept: Kept | None
     stamp: str
 
+    @property
+    def has_loras(self) -> bool:
+        """Whether people have adapters of their own that could be taken along."""
+        fitted = self.run.fitted
+        if not isinstance(fitted, AnnotatorClassifier) or fitted.is_full or fitted.has_token:
+            return False
+        return fitted.network.spec.needs_conditions
+
 
 @dataclass(frozen=True)
 class Answer:
