@@ -13,12 +13,16 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from hyperadapters.data.batches import prediction_batches
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
 from hyperadapters.methods import AnnotatorClassifier, Examples
 from hyperadapters.methods.everyone import Everyone
 
 FEW = 8
 """So many annotators of a text, and no more, are rows of a mixed batch."""
+
+ROWS = 16
+"""Rows of a mixed batch that go through the model together."""
 
 MAX_KEPT_BYTES = 512 * 2**20
 """Memory for the weights of sets of annotators that were asked before."""
@@ -139,8 +143,20 @@ def _mixed(classifier: AnnotatorClassifier, questions: Sequence[Asked]) -> list[
         tokens,
         classifier.attributes_of(who),
     )
-    found = classifier.probabilities(examples)
+    found = _probabilities(classifier, examples)
     shapes = [(len(question.texts), len(question.annotators)) for question in questions]
     ends = np.cumsum([n * m for n, m in shapes])[:-1]
     parts = np.split(found, ends)
     return [part.reshape(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _probabilities(
+    classifier: AnnotatorClassifier, examples: Examples
+) -> Float[np.ndarray, "rows labels"]:
+    """As the classifier's own, in batches of texts of similar length: less is padding."""
+    classifier.model.eval()
+    found = np.empty((len(examples), len(classifier.labels)))
+    for batch in prediction_batches(examples.text_of_row, examples.tokens.lengths, ROWS):
+        logits = classifier.logits(examples, batch)
+        found[batch.rows] = logits.double().softmax(dim=-1).cpu().numpy()
+    return found

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from hyperadapters.errors import ConfigError
 from hyperadapters.inference import ALL, POPULATION
@@ -16,10 +17,9 @@ from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.refusals import RefusedError
 from hyperadapters.serving.schemas import NOTICE, Jury, PredictRequest
 from hyperadapters.serving.served import Answer, Current, Question, Served, check_known
-from hyperadapters.tables.aggregates import aggregates_of, moments_of
+from hyperadapters.serving.summaries import DIGITS, summaries_of
 
 Found = TypeVar("Found")
-DIGITS = 6
 
 
 async def awaited(future: "Future[Found]", limits: Limits) -> Found:
@@ -160,41 +160,33 @@ async def predict(asked: PredictRequest, served: Served, limits: Limits) -> dict
 
 def answered(answer: Answer, *, people: bool) -> dict[str, Any]:
     """An answer as it is sent."""
-    run, p = answer.current.run, answer.p
-    table = frame_of(answer)
-    summaries = aggregates_of(moments_of(table, run.labels), run.labels)
-    shares = [f"share_{name}" for name in run.labels.names]
-    decided = table["predicted"].tolist()
-    texts: list[dict[str, Any]] = []
-    for number, summary in enumerate(summaries.to_dict("records")):
-        told: dict[str, Any] = {
-            "summary": {
-                "n_annotators": int(summary["n_annotators"]),
-                "p": [round(float(summary[name]), DIGITS) for name in run.labels.columns],
-                "share": [round(float(summary[name]), DIGITS) for name in shares],
-                "predicted": summary["predicted"],
-                "disagreement": round(float(summary["disagreement"]), DIGITS),
-            }
-        }
-        if people:
-            rows = np.round(p[number], DIGITS).tolist()
-            first = number * len(rows)
+    labels, directory = answer.current.run.labels, answer.current.directory
+    decided = decided_of(answer)
+    texts: list[dict[str, Any]] = [
+        {"summary": summary} for summary in summaries_of(answer.p, decided, labels)
+    ]
+    if people:
+        names = labels.decode(decided).tolist()
+        sources = [directory.source_of(name) for name in answer.annotators]
+        for told, says, rows in zip(texts, names, answer.p.round(DIGITS).tolist(), strict=True):
+            each = zip(answer.annotators, says, rows, sources, strict=True)
             told["people"] = [
-                {
-                    "annotator": name,
-                    "predicted": decided[first + place],
-                    "p": row,
-                    "source": answer.current.directory.source_of(name),
-                }
-                for place, (name, row) in enumerate(zip(answer.annotators, rows, strict=True))
+                {"annotator": name, "predicted": label, "p": p, "source": source}
+                for name, label, p, source in each
             ]
-        texts.append(told)
     return {
-        "labels": list(run.labels.names),
+        "labels": list(labels.names),
         "notice": NOTICE,
-        "simulated": answer.current.directory.simulated,
+        "simulated": directory.simulated,
         "texts": texts,
     }
+
+
+def decided_of(answer: Answer) -> Int[np.ndarray, "texts annotators"]:
+    """Which label is predicted of each person."""
+    flat = answer.p.reshape(-1, answer.p.shape[2])
+    found = answer.current.run.labels.decide(flat, decision_of(answer.current))
+    return found.reshape(answer.p.shape[:2])
 
 
 def frame_of(answer: Answer) -> pd.DataFrame:
@@ -206,7 +198,7 @@ def frame_of(answer: Answer) -> pd.DataFrame:
         {
             "text_id": np.repeat(np.arange(n_texts), n_people),
             "annotator": np.tile(np.asarray(answer.annotators, object), n_texts),
-            "predicted": run.labels.decode(run.labels.decide(flat, decision_of(answer.current))),
+            "predicted": run.labels.decode(decided_of(answer).ravel()),
             **dict(zip(run.labels.columns, flat.T, strict=True)),
         }
     )

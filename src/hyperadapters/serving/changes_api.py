@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from hyperadapters.experiments.export import folder_name
 from hyperadapters.serving.api import PROBLEMS
-from hyperadapters.serving.asking import DIGITS, awaited, check_names, check_text, checked_texts
+from hyperadapters.serving.asking import awaited, check_names, check_text, checked_texts
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.refusals import RefusedError
 from hyperadapters.serving.schemas import (
@@ -20,6 +20,7 @@ from hyperadapters.serving.schemas import (
     Rating,
 )
 from hyperadapters.serving.served import Current, Served, check_known
+from hyperadapters.serving.summaries import DIGITS
 
 _CHANGES: dict[int | str, dict[str, Any]] = {
     **PROBLEMS,

@@ -87,6 +87,7 @@ def serve(
             f"{host} can be reached from other machines: set {KEY} to a key that callers must "
             "send, or serve on 127.0.0.1"
         )
+    leave_a_core()
     with listening(host, port) as listener:
         hosts = {*LOOPBACK, host} if local else None
         app = create_app(run, limits=limits, key=key, hosts=hosts, read_only=read_only)
@@ -94,6 +95,18 @@ def serve(
             shown = f"[{host}]" if ":" in host else host
             ready(f"http://{shown}:{listener.getsockname()[1]}")
         server_of(app, limits).run(sockets=[listener])
+
+
+def leave_a_core() -> None:
+    """Let the model leave one core to the rest of the server, unless OMP_NUM_THREADS says more.
+
+    Threads of a product wait for each other: where they share their cores with somebody else, all
+    are as slow as the one that has to wait.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 def server_of(app: Any, limits: Limits) -> uvicorn.Server:
@@ -121,7 +134,8 @@ def listening(host: str, port: int) -> socket.socket:
         ConfigError: The address is none of this machine, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, answers do not wait for what the client has to confirm (TCP_NODELAY).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
