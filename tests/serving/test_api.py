@@ -101,6 +101,7 @@ def test_health_metrics_and_the_document(client):
         ({"texts": [["a", "b"]]}, 422, "single texts"),
         ({"texts": ["x" * 20_001]}, 422, "20,001 characters"),
         ({"texts": ["a"] * 1001}, 422, "1,001 texts"),
+        ({"texts": ["a"] * 100_000}, 422, "100,000 texts"),
         ({"texts": ["a"], "annotators": []}, 422, "nobody is asked"),
         ({"texts": ["a"], "annotators": ["../../etc/passwd"]}, 404, "nobody is called"),
         ({"texts": ["a"], "annotators": "everyone"}, 422, "annotators"),
@@ -160,6 +161,15 @@ def test_sizes(serve):
     assert "3 texts times 12 annotators are more than 30" in told
     asked = {"texts": ["a"], "annotators": [f"u{i}" for i in range(6)]}
     assert "6 annotators; at most 5" in detail(client.post("/v1/predict", json=asked), 422)
+
+
+def test_all_requests_together_have_a_limit_too(serve):
+    client = serve(limits=Limits(held_bytes=1000))
+    asked = {"texts": ["a" * 1000]}
+    for _ in range(3):
+        assert "at the same time" in detail(client.post("/v1/predict", json=asked), 503)
+    for _ in range(30):  # what is over takes no room
+        assert client.post("/v1/predict", json={"texts": ["a" * 100]}).status_code == 200
 
 
 def test_a_full_queue_is_503_and_says_when_to_come_again(serve):

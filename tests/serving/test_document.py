@@ -26,6 +26,8 @@ def document(quick_run, tmp_path_factory):
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(folder))
 
 
+# Schemathesis draws at random within its strategies, which Hypothesis does not like.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 def test_every_request_gets_an_answer_of_the_document(document):
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi import checks

@@ -259,7 +259,9 @@ def test_a_key_is_asked_for(browser, served):
     for key in ("close", "open sesame"):
         page.fill("#key", key)
         page.get_by_role("button", name="Use it").click()
-        page.get_by_text("API key is another" if key == "close" else "knows 12 people").wait_for()
+        page.get_by_text(
+            "API key is another" if key == "close" else "12 people, who say"
+        ).wait_for()
     assert page.is_hidden("#key-form") and page.is_hidden("#fault")
     page.close()
 

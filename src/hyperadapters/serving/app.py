@@ -89,7 +89,7 @@ def create_app(
     # The last one is the first to see a request.
     app.add_middleware(Bounded, limits=limits)  # pyright: ignore[reportArgumentType]
     app.add_middleware(Gate, key=key, hosts=hosts)  # pyright: ignore[reportArgumentType]
-    app.add_middleware(Watched, metrics=metrics)  # pyright: ignore[reportArgumentType]
+    app.add_middleware(Watched, metrics=metrics, seconds=limits.whole_seconds)  # pyright: ignore[reportArgumentType]
     return app
 
 

@@ -147,13 +147,12 @@ async def predict(asked: PredictRequest, served: Served, limits: Limits) -> dict
     answer = await awaited(served.ask(Question(texts, pairs, who)), limits)
     found = answered(answer, people=asked.people)
     if asked.jury is not None and weights is not None:
+        verdicts = await asyncio.to_thread(_verdicts, answer, weights, asked.jury)
         found["members"] = [
             {"annotator": name, "weight": float(weight)}
             for name, weight in zip(answer.annotators, weights, strict=True)
         ]
-        for text, verdict in zip(
-            found["texts"], _verdicts(answer, weights, asked.jury), strict=True
-        ):
+        for text, verdict in zip(found["texts"], verdicts, strict=True):
             text["verdict"] = verdict
     return found
 

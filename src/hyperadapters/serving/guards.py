@@ -5,9 +5,10 @@ import hmac
 import logging
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from urllib.parse import urlsplit
 
+from hyperadapters.serving.batcher import BusyError
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.metrics import Metrics
 from hyperadapters.serving.refusals import (
@@ -45,8 +46,8 @@ class Watched:
     Texts of requests are not logged: of an error of ours its kind and place, not its message.
     """
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: App, metrics: Metrics, seconds: float) -> None:
+        self._app, self._metrics, self._seconds = app, metrics, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -63,7 +64,9 @@ class Watched:
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            # Also whoever does not take their answer is let go at last.
+            async with asyncio.timeout(self._seconds):
+                await self._app(scope, receive, noted)
         except Exception as error:
             refused = refusal_of(error)
             if refused.status == 500:
@@ -128,6 +131,7 @@ class Bounded:
 
     def __init__(self, app: App, limits: Limits) -> None:
         self._app, self._limits = app, limits
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -136,16 +140,31 @@ class Bounded:
             return
         of_table = scope["path"].startswith(TABLES)
         most = self._limits.table_bytes if of_table else self._limits.body_bytes
+        body = bytearray()
+        try:
+            if await self._read(scope, receive, most, body):
+                await self._go_on(scope, receive, send, bytes(body))
+        finally:
+            self._held -= len(body)
+
+    async def _read(self, scope: Scope, receive: Receive, most: int, body: bytearray) -> bool:
+        """Read the body; whether the client is still there."""
         seconds = self._limits.body_seconds
         try:
             async with asyncio.timeout(seconds):
-                body = await _body(scope, receive, most)
+                async for part in _parts(scope, receive, most):
+                    body += part
+                    self._held += len(part)
+                    if self._held > self._limits.held_bytes:
+                        raise BusyError("too much is being sent at the same time")
         except TimeoutError:
-            raise RefusedError(
-                408, f"the request did not arrive within {seconds:g} seconds"
-            ) from None
-        if body is None:
-            return
+            detail = f"the request did not arrive within {seconds:g} seconds"
+            raise RefusedError(408, detail) from None
+        except ConnectionResetError:
+            return False
+        return True
+
+    async def _go_on(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         given = False
 
         async def again() -> Message:
@@ -158,22 +177,27 @@ class Bounded:
         await self._app(scope, again, send)
 
 
-async def _body(scope: Scope, receive: Receive, most: int) -> bytes | None:
-    """The body; `None` if the client has gone."""
+async def _parts(scope: Scope, receive: Receive, most: int) -> AsyncIterator[bytes]:
+    """The parts of a body.
+
+    Raises:
+        RefusedError: All of it is, or would be, too large.
+        ConnectionResetError: The client has gone.
+    """
     too_large = RefusedError(413, f"the request is larger than {most:,} bytes")
     for name, value in scope["headers"]:
         if name == b"content-length" and (not value.isdigit() or int(value) > most):
             raise too_large
-    body = bytearray()
-    while True:
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > most:
+            raise ConnectionResetError
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        if size > most:
             raise too_large
-        if not message.get("more_body", False):
-            return bytes(body)
+        yield part
 
 
 def _name_of(host: str) -> str:

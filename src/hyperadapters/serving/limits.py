@@ -16,9 +16,11 @@ class Limits:
         rows: Texts × annotators of a request: about how long the machine is busy with it.
         table_rows: Texts × annotators of a table.
         labels: Labels of a request to learn somebody.
+        held_bytes: Size of all requests that are in memory at a time.
         tables: Tables that are answered or kept at the same time.
         body_seconds: How long a request may take to arrive.
         answer_seconds: How long it may wait for its answer.
+        whole_seconds: How long all of it may take, the sending of the answer included.
         waiting: Requests that may wait for the model; further ones are told to come again.
         connections: Open connections.
         batch_rows: Rows that are put through the model together.
@@ -27,6 +29,7 @@ class Limits:
 
     body_bytes: int = 2 * 2**20
     table_bytes: int = 16 * 2**20
+    held_bytes: int = 128 * 2**20
     texts: int = 1_000
     characters: int = 20_000
     annotators: int = 10_000
@@ -36,6 +39,7 @@ class Limits:
     tables: int = 8
     body_seconds: float = 20.0
     answer_seconds: float = 60.0
+    whole_seconds: float = 600.0
     waiting: int = 256
     connections: int = 1_000
     batch_rows: int = 256

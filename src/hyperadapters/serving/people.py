@@ -1,6 +1,7 @@
 """Who is in a run: ids, attributes, and a map of their vectors."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ class Directory:
             is_simulated(run.vocabulary.names),
         )
 
-    @property
+    @cached_property
     def attributes(self) -> dict[str, list[str]]:
         """Attributes → the values that occur among the people."""
         if self.people is None:

@@ -23,7 +23,7 @@ const state = {
   /** Ask anew who is there; answers on the page stay. */
   async reload() {
     this.run = await get("v1/run");
-    this.people = new Map((await annotators()).map((person) => [person.annotator, person]));
+    this.people = new Map((await annotators(this.run.limits.rows)).map((person) => [person.annotator, person]));
     setUpJury(this);
   },
 };
@@ -37,7 +37,7 @@ async function start() {
   }
   fault("");
   const { run } = state;
-  byId("about").textContent = `${run.name}: ${run.method} knows ${counted(run.n_annotators, "person", "people")}, who say ${run.labels.join(", ")}`;
+  byId("about").textContent = `${counted(run.n_annotators, "person", "people")}, who say ${run.labels.join(" or ")}. Run ${run.name}, method ${run.method}.`;
   byId("simulated").hidden = !run.simulated;
   byId("second").hidden = !run.pairs;
   byId("text-pair").required = run.pairs;
