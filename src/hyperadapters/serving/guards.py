@@ -37,6 +37,9 @@ HEADERS = [
     (b"cache-control", b"no-store"),
 ]
 
+MAX_DISCARDED = 64 * 2**20
+"""A body larger than this is not even thrown away, but cut off."""
+
 logger = logging.getLogger("hyperadapters.serving")
 
 
@@ -186,7 +189,7 @@ async def _parts(scope: Scope, receive: Receive, most: int) -> AsyncIterator[byt
     """
     too_large = RefusedError(413, f"the request is larger than {most:,} bytes")
     for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value) > most):
+        if name == b"content-length" and (not value.isdigit() or int(value) > MAX_DISCARDED):
             raise too_large
     size, more = 0, True
     while more:
@@ -195,9 +198,13 @@ async def _parts(scope: Scope, receive: Receive, most: int) -> AsyncIterator[byt
             raise ConnectionResetError
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
-        if size > most:
+        if size <= most:
+            yield part
+        elif size > MAX_DISCARDED:
             raise too_large
-        yield part
+    # Read to its end, and thrown away: a client that is still sending would not see the answer.
+    if size > most:
+        raise too_large
 
 
 def _name_of(host: str) -> str:
