@@ -12,6 +12,7 @@ from peft import PeftModel
 
 from hyperadapters.experiments import load
 from hyperadapters.serving.app import create_app
+from hyperadapters.serving.limits import Limits
 
 BAD_TEXT, GOOD_TEXT = "bad cruel the two w3", "good kind the one w4"
 LABELLED = (
@@ -238,3 +239,18 @@ def test_copies_are_tidied_when_a_server_starts(quick_run, tmp_path):
     with TestClient(create_app(tmp_path / "run")) as client:
         assert client.get("/v1/run").json()["n_annotators"] == 12
     assert not left.exists()
+
+
+def test_a_change_is_waited_for_however_long_it_takes(serve, tmp_path):
+    client = serve(limits=Limits(answer_seconds=0.0))
+    assert client.post("/v1/adapt", json={"ratings": ratings_of("zoe")}).status_code == 200
+    assert client.post("/v1/predict", json={"texts": ["a"]}).status_code == 503
+    assert load(tmp_path / "run").adapted == ["zoe"]
+
+
+def test_invented_people_are_marked(serve):
+    client = serve()
+    assert client.get("/v1/run").json()["simulated"] is False
+    client.post("/v1/adapt", json={"ratings": ratings_of("sim-ada")})
+    assert client.get("/v1/run").json()["simulated"] is True
+    assert client.post("/v1/predict", json={"texts": ["a"]}).json()["simulated"] is True

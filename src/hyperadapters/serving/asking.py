@@ -22,19 +22,24 @@ from hyperadapters.serving.summaries import DIGITS, summaries_of
 Found = TypeVar("Found")
 
 
-async def awaited(future: "Future[Found]", limits: Limits) -> Found:
+async def awaited(future: "Future[Found]", limits: Limits, *, patiently: bool = False) -> Found:
     """What a future brings, within the time of an answer.
+
+    Args:
+        future: The future.
+        limits: The limits.
+        patiently: Whether it is waited for however long it takes: what changes the run cannot be
+            given up half way, and whoever asked for it wants to know whether it was done.
 
     Raises:
         RefusedError: It takes too long; whoever still waits in the queue is taken out of it.
     """
+    seconds = None if patiently else limits.answer_seconds
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), limits.answer_seconds)
+        return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
     except TimeoutError:
-        seconds = f"{limits.answer_seconds:g}"
-        raise RefusedError(
-            503, f"there was no answer within {seconds} seconds; ask for less"
-        ) from None
+        detail = f"there was no answer within {seconds:g} seconds; ask for less"
+        raise RefusedError(503, detail) from None
 
 
 def checked_texts(

@@ -53,7 +53,7 @@ def people_routes(served: Served, limits: Limits, *, read_only: bool) -> APIRout
             if name not in served.current.directory.attributes:
                 raise RefusedError(422, f"the run is told no attribute {name!r}")
             ratings[name] = [rating.attributes.get(name) for rating in asked.ratings]
-        current = await awaited(served.adapt(ratings, asked.known), limits)
+        current = await awaited(served.adapt(ratings, asked.known), limits, patiently=True)
         learned = [name for name in current.directory.adapted if name in set(ratings["annotator"])]
         return {
             "learned": {name: current.directory.adapted[name] for name in learned},
@@ -93,7 +93,8 @@ def people_routes(served: Served, limits: Limits, *, read_only: bool) -> APIRout
         """
         _check_open(read_only)
         check_known(served.current, asked.annotators)
-        current = await awaited(served.forget(list(dict.fromkeys(asked.annotators))), limits)
+        names = list(dict.fromkeys(asked.annotators))
+        current = await awaited(served.forget(names), limits, patiently=True)
         return {"n_annotators": len(current.run.vocabulary)}
 
     @router.post(

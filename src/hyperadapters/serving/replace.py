@@ -44,12 +44,13 @@ def put_in_place(made: Path, folder: Path) -> None:
                 raise
     except OSError as error:
         raise RunError(f"{folder.name} cannot be replaced: {error.strerror}") from error
-    discard(made)
+    shutil.rmtree(made.parent, ignore_errors=True)
 
 
 def discard(made: Path) -> None:
-    """Remove what `aside` named, and all that lies with it."""
-    shutil.rmtree(made.parent, ignore_errors=True)
+    """Remove what `aside` named, unless the old folder is still there: then `tidy` is to see it."""
+    if not made.with_name("before").exists():
+        shutil.rmtree(made.parent, ignore_errors=True)
 
 
 def tidy(folder: Path) -> None:
