@@ -5,10 +5,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all test-oldest families bench bench-quick check format lint types layers tables clean
+.PHONY: demo serve pictures test test-all test-oldest families bench bench-quick check format lint types layers tables clean
 
 demo: $(VENV)/.installed
 	$(BIN)/hyperadapters demo
+
+# The demo's run as a web page.
+serve: $(VENV)/.installed
+	$(PIP) -e ".[serve]"
+	test -d demo-run || $(BIN)/hyperadapters demo --output demo-run
+	$(BIN)/hyperadapters serve demo-run/hyperlora
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto
@@ -71,6 +77,10 @@ $(VENV)-oldest/.installed: pyproject.toml constraints.txt constraints-oldest.txt
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c $(VENV)-oldest/constraints.txt -e ".[dev]"
 	touch $@
+
+# The pictures of README and docs, of the demo's run; needs a Chromium.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/pictures.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest demo-run*

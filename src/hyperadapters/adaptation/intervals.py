@@ -42,9 +42,7 @@ class Intervals:
         indices = classifier.vocabulary.indices(posterior.names)
         self._place = np.full(len(classifier.vocabulary), -1)
         self._place[indices] = np.arange(len(indices))
-        generator = torch.Generator().manual_seed(seed)
-        shape = (N_DRAWS, len(classifier.labels) - 1)
-        self._draws = torch.randn(shape, generator=generator, dtype=torch.float64)
+        self._draws = _draws(seed, len(classifier.labels))
 
     def add_to(self, predictions: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         """The PREDICTIONS with intervals.
@@ -82,15 +80,7 @@ class Intervals:
         place: Int[np.ndarray, " n"],
     ) -> tuple[Float[np.ndarray, "n labels"], Float[np.ndarray, "n labels"]]:
         covariance = self._covariance(jacobian, torch.from_numpy(place))
-        d, v = torch.linalg.eigh(covariance)
-        root = v * d.clamp(min=0).sqrt().unsqueeze(1)
-        moved = torch.einsum("df,nef->nde", self._draws, root)
-        drawn = logits.unsqueeze(1).repeat(1, N_DRAWS, 1)
-        drawn[:, :, 1:] += moved
-        p = drawn.softmax(dim=2)
-        tail = (1 - LEVEL) / 2
-        low, high = p.quantile(torch.tensor([tail, 1 - tail], dtype=p.dtype), dim=1)
-        return low.numpy(), high.numpy()
+        return _bounds(logits, covariance, self._draws)
 
     def _covariance(self, jacobian: Tensor, place: Tensor) -> Float[Tensor, "n free free"]:
         """Of the logits relative to the first."""
@@ -106,3 +96,35 @@ class Intervals:
         along = scaled @ posterior.directions[of].double().transpose(1, 2)
         less = (along * (d / (1 + d)).unsqueeze(1)) @ along.transpose(1, 2)
         return scaled @ scaled.transpose(1, 2) - less
+
+
+def bounds_of(
+    logits: Float[Tensor, "n labels"], covariance: Float[Tensor, "n free free"], seed: int = 0
+) -> tuple[Float[np.ndarray, "n labels"], Float[np.ndarray, "n labels"]]:
+    """The ends of central 90 % intervals of probabilities.
+
+    Args:
+        logits: The logits.
+        covariance: Of the logits relative to the first one.
+        seed: Of the draws.
+    """
+    return _bounds(logits, covariance, _draws(seed, logits.shape[1]))
+
+
+def _draws(seed: int, n_labels: int) -> Float[Tensor, "draws free"]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((N_DRAWS, n_labels - 1), generator=generator, dtype=torch.float64)
+
+
+def _bounds(
+    logits: Tensor, covariance: Tensor, draws: Tensor
+) -> tuple[Float[np.ndarray, "n labels"], Float[np.ndarray, "n labels"]]:
+    d, v = torch.linalg.eigh(covariance)
+    root = v * d.clamp(min=0).sqrt().unsqueeze(1)
+    moved = torch.einsum("df,nef->nde", draws, root)
+    drawn = logits.unsqueeze(1).repeat(1, N_DRAWS, 1)
+    drawn[:, :, 1:] += moved
+    p = drawn.softmax(dim=2)
+    tail = (1 - LEVEL) / 2
+    low, high = p.quantile(torch.tensor([tail, 1 - tail], dtype=p.dtype), dim=1)
+    return low.numpy(), high.numpy()

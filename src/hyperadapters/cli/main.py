@@ -18,6 +18,7 @@ from hyperadapters.cli.jury import jury
 from hyperadapters.cli.predict import predict
 from hyperadapters.cli.rename import merge, rename
 from hyperadapters.cli.report import report
+from hyperadapters.cli.serve import serve
 from hyperadapters.cli.suggest import suggest
 from hyperadapters.cli.train import train
 from hyperadapters.errors import HyperAdaptersError
@@ -51,6 +52,7 @@ app.command()(forget)
 app.command()(rename)
 app.command()(merge)
 app.command()(report)
+app.command()(serve)
 app.add_typer(tasks.app, name="tasks")
 
 

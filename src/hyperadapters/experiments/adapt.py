@@ -53,7 +53,7 @@ def adapt_run(
     path = run.folder.path
     target = RunFolder(path.with_name(f"{path.name}-adapted") if output is None else Path(output))
     refuse_existing(target.path)
-    rows = _chosen(run, _checked(run, ratings), known)
+    rows = _chosen(run, checked_ratings(run, ratings), known)
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
     found = find_people(fitted, rows, prior_of_run(run, fitted), progress)
@@ -110,7 +110,7 @@ def prior_of_run(run: Run, fitted: AnnotatorClassifier) -> Prior:
     return prior_of(PersonalVectors(fitted.network), trained, fitted.settings.shrinkage)
 
 
-def _checked(run: Run, ratings: pd.DataFrame) -> pd.DataFrame:
+def checked_ratings(run: Run, ratings: pd.DataFrame) -> pd.DataFrame:
     """Ratings that the run can read.
 
     Raises:

@@ -55,6 +55,9 @@ class Everyone:
     Args:
         classifier: The classifier; its weights must not change meanwhile.
         annotators: Indices of the annotators, -1 for the population.
+
+    Attributes:
+        n_bytes: Memory for the weights that are kept from one call to the next.
     """
 
     def __init__(
@@ -193,7 +196,10 @@ class Everyone:
         some = self._written(self._annotators[:2])
         self._kept = None
         n_bytes = max(1, sum(_bytes_per_annotator(w) for w in some.weights.values()))
-        return max(1, min(len(self._annotators), MAX_WEIGHT_BYTES // n_bytes))
+        n = len(self._annotators)
+        block = max(1, min(n, MAX_WEIGHT_BYTES // n_bytes))
+        self.n_bytes = n_bytes * n if block == n else 0
+        return block
 
 
 def _groups(lengths: np.ndarray, tokens: int, most: int) -> Iterator[np.ndarray]:
