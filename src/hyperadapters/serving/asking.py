@@ -10,9 +10,9 @@ import pandas as pd
 from jaxtyping import Int
 
 from hyperadapters.errors import ConfigError
+from hyperadapters.evaluation.jury import verdicts_of
 from hyperadapters.inference import ALL, POPULATION
 from hyperadapters.labels import Decision
-from hyperadapters.serving.jury import verdicts_of
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.refusals import RefusedError
 from hyperadapters.serving.schemas import NOTICE, Jury, PredictRequest
@@ -214,19 +214,30 @@ def decision_of(current: Current) -> Decision:
 
 
 def _verdicts(answer: Answer, weights: np.ndarray, jury: Jury) -> list[dict[str, Any]]:
-    labels = answer.current.run.labels
-    found = verdicts_of(answer.p, weights, labels, decision_of(answer.current), jury.seed)
-    names = labels.decode(found.verdict).tolist()
+    run = answer.current.run
+    record = run.record
+    rows = frame_of(answer).assign(split="test", method=record.method, seed=record.seed)
+    counting = {
+        name: float(weight)
+        for name, weight in zip(answer.annotators, weights, strict=True)
+        if weight > 0
+    }
+    heard = rows.loc[rows["annotator"].isin(counting)]
+    decision = decision_of(answer.current)
+    found = verdicts_of(heard, counting, run.labels, decision=decision, seed=jury.seed)
+    # One member alone: nothing is known of other juries.
+    found = found.round(DIGITS).astype(object).where(found.notna(), None)
     return [
         {
-            "verdict": names[text],
-            "p": np.round(found.p[text], DIGITS).tolist(),
-            "low": np.round(found.low[text], DIGITS).tolist(),
-            "high": np.round(found.high[text], DIGITS).tolist(),
-            "dissent": round(float(found.dissent[text]), DIGITS),
-            "stable": round(float(found.stable[text]), DIGITS),
+            "verdict": row["verdict"],
+            **{
+                ends: [row[f"{ends}_{label}"] for label in run.labels.names]
+                for ends in ("p", "low", "high", "share")
+            },
+            "dissent": row["dissent"],
+            "disagreement": row["disagreement"],
         }
-        for text in range(len(names))
+        for row in found.to_dict("records")
     ]
 
 

@@ -117,10 +117,13 @@ class Verdict(BaseModel):
 
     verdict: Label
     p: list[float] = Field(description="Weighted mean probability of each label.")
-    low: list[float] = Field(description="Lower ends of 90 % intervals, drawn over members.")
-    high: list[float]
+    low: list[float | None] = Field(
+        description="Lower ends of 90 % intervals, drawn over members; null for one member alone."
+    )
+    high: list[float | None]
+    share: list[float] = Field(description="Weighted share of members who say each label.")
     dissent: float = Field(description="Weighted share of members who say another label.")
-    stable: float = Field(description="Share of juries drawn anew that say the same.")
+    disagreement: float = Field(description="How often answers of two drawn members differ.")
 
 
 class TextAnswer(BaseModel):
