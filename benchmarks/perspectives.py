@@ -13,7 +13,7 @@ is finished; `--table` only writes the tables.
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,18 @@ README = HERE.parent / "README.md"
 MARKERS = ("<!-- table: perspectives -->\n", "<!-- end of table -->")
 COMMAND = "python benchmarks/perspectives.py --data ../shared/data/perspectives"
 OURS = "hyperlora"
+WITH_LORA = "hyperlora, deviation=lora"
 METHODS = (
-    *("hyperlora", "hyperlora-paper", "annotator-embedding", "multi-head", "user-token"),
+    *("hyperlora", WITH_LORA, "hyperlora-paper", "annotator-embedding", "multi-head", "user-token"),
     *("lora-per-annotator", "intercept", "text-only", "majority", "annotator-mode", "global-mode"),
 )
 # Nothing of the text is shared between annotators: one seed is what two cores can do.
-ONE_SEED = ("hyperlora-paper", "user-token", "lora-per-annotator")
+ONE_SEED = (WITH_LORA, "hyperlora-paper", "user-token", "lora-per-annotator")
 # The published recipe trains for 20 epochs at all layers: more than two cores can do for all sets.
 BUDGET: Mapping[str, Mapping[str, Any]] = {
     "hyperlora-paper": {"epochs": 2, "evaluations_per_epoch": 1, "precision": "bfloat16"},
     "user-token": {"epochs": 3},
+    WITH_LORA: {"deviation": "lora"},
 }
 METRICS = {
     "nll": "nll ↓",
@@ -93,7 +95,7 @@ class Cell:
     @property
     def folder(self) -> str:
         """Its folder below --runs."""
-        return f"{self.dataset}/{self.method}/seed-{self.seed}"
+        return f"{self.dataset}/{self.method.replace(', ', '-')}/seed-{self.seed}"
 
 
 def cells() -> Iterator[Cell]:
@@ -134,7 +136,7 @@ def run(cell: Cell, data: Path, runs: Path) -> None:
     ha.fit(
         ratings(cell.dataset, data),
         output=output,
-        method=cell.method,
+        method=cell.method.split(",")[0],
         seed=cell.seed,
         resume=record.exists(),
         allow_leaks=True,
@@ -154,13 +156,17 @@ def collect(dataset: str, runs: Path) -> dict[str, Any]:
     import hyperadapters as ha
     from hyperadapters.experiments.comparison import tabulate
 
-    folders = [runs / cell.folder for cell in cells() if cell.dataset == dataset]
-    made = [ha.load(folder) for folder in folders if is_finished(folder)]
+    done = [c for c in cells() if c.dataset == dataset and is_finished(runs / c.folder)]
+    made = [ha.load(runs / cell.folder) for cell in done]
     if not made:
         return {}
-    scores = pd.concat([one.scores for one in made], ignore_index=True)
-    predictions = pd.concat([one.predictions for one in made], ignore_index=True)
-    table, _, people = tabulate(scores, predictions, [one.record for one in made])
+    names = [cell.method for cell in done]  # some are a method with a setting of its own
+    scores, predictions = (
+        pd.concat([f.assign(method=n) for f, n in zip(frames, names, strict=True)])
+        for frames in ([one.scores for one in made], [one.predictions for one in made])
+    )
+    records = [replace(one.record, method=n) for one, n in zip(made, names, strict=True)]
+    table, _, people = tabulate(scores, predictions, records)
     test = predictions[predictions["split"] == table.split].reset_index(drop=True)
     differences = (
         ha.paired_differences(test, OURS, metrics=DIFFERENCES)
@@ -173,7 +179,7 @@ def collect(dataset: str, runs: Path) -> dict[str, Any]:
         "helped_and_hurt": _records(people),
         "by_source": _by_source(scores),
         "data": made[0].record.data,
-        "settings": {one.record.method: one.record.settings for one in made},
+        "settings": {record.method: record.settings for record in records},
         "versions": made[0].record.versions,
         "hardware": store.hardware(),
     }

@@ -60,6 +60,40 @@ def test_the_table_is_that_of_its_results(name):
     assert module.TABLE.read_text(encoding="utf-8") == module.table(record)
 
 
+def test_the_tables_of_methods_are_those_of_their_results():
+    module = module_of("perspectives")
+    found = json.loads(module.RESULTS.read_text(encoding="utf-8"))
+    short, page = module.tables(found)
+    assert module.TABLE.read_text(encoding="utf-8") == page
+    assert short in module.README.read_text(encoding="utf-8")
+    ours = found["popquorn_offensiveness"]["rows"]["hyperlora"]["cells"]["nll"][0]
+    part = page.split("## popquorn_offensiveness")[1].split("\n## ")[0]
+    (row,) = [line for line in part.splitlines() if line.startswith("| hyperlora |")][:1]
+    assert f"{ours:.3f}" in row.split("|")[2]
+
+
+def test_methods_are_run_and_put_side_by_side(tmp_path, two_kinds, tiny_bert, quick, monkeypatch):
+    module = module_of("perspectives")
+    monkeypatch.setattr(module, "DATASETS", {"mine": module.Source((0, 1))})
+    monkeypatch.setattr(module, "METHODS", ("hyperlora", module.WITH_LORA, "annotator-mode"))
+    quickly = {"backbone": tiny_bert, **quick}
+    of = {"hyperlora": {"deviation": "head"}, module.WITH_LORA: {}, "annotator-mode": {}}
+    monkeypatch.setattr(module, "BUDGET", {name: {**quickly, **own} for name, own in of.items()})
+    two_kinds.to_parquet(tmp_path / "mine.parquet")
+    cells = list(module.cells())
+    assert len(cells) == 5  # one of them once
+    for cell in cells:
+        module.run(cell, tmp_path, tmp_path / "runs")
+    found = json.loads(json.dumps(module.collect("mine", tmp_path / "runs")))
+    assert [row["seeds"] for row in found["rows"].values()] == [[0, 1], [0], [0, 1]]
+    settings = {name: own["deviation"] for name, own in found["settings"].items()}
+    assert (settings["hyperlora"], settings[module.WITH_LORA]) == ("head", "lora")
+    others = {row["method"] for row in found["differences"]}
+    assert others == {module.WITH_LORA, "annotator-mode"}
+    short, page = module.tables({"mine": found})
+    assert "| hyperlora |" in short and "| `hyperlora` less |" in page
+
+
 def test_cells_of_layers(tmp_path, two_kinds):
     module = module_of("layers")
     cells = module.cells([0, 1])

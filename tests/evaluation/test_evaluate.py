@@ -210,6 +210,7 @@ def test_the_order_of_rows_does_not_matter(specification, assemble, data):
     same(evaluate(frame), evaluate(shuffled))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_the_names_of_annotators_do_not_matter(specification, assemble, data):

@@ -66,6 +66,7 @@ def test_a_gap_is_found_and_its_interval_is_that_of_two_means():
     assert gap["p_value"] == pytest.approx(1 / 1001)
 
 
+@pytest.mark.slow
 def test_p_values_without_a_difference_are_spread_evenly():
     p = []
     for seed in range(60):

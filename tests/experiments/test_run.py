@@ -88,6 +88,7 @@ def test_only_the_same_job_is_resumed(changed, copied, tmp_path, monkeypatch):
         load(copied).predict_to(tmp_path / "out.csv", texts, who, resume=True)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_texts(run, tmp_path, monkeypatch):
     monkeypatch.setattr(question, "CHUNK_ROWS", 240)
 

@@ -88,7 +88,10 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=[1, 40, 4096], ids=lambda n: f"{n} tokens")
+SIZES = [pytest.param(1, marks=pytest.mark.slow), 40, pytest.param(4096, marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=SIZES, ids=lambda n: f"{n} tokens")
 def batch(request, monkeypatch):
     monkeypatch.setitem(everyone.TOKENS_PER_BATCH, "cpu", request.param)
 

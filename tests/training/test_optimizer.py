@@ -16,7 +16,10 @@ from hyperadapters.training.optimizer import (
 )
 
 NETWORKS = [name for name, method in METHODS.items() if method.kind == "network"]
-SMALL = {"condition_width": 4, "site_width": 4, "hidden_width": 8, "adapted_layers": 2}
+SMALL = {
+    **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "adapted_layers": 2},
+    "deviation": "lora",
+}
 
 
 @pytest.fixture
