@@ -28,6 +28,9 @@ README = HERE.parent / "README.md"
 MARKERS = ("<!-- table: perspectives -->\n", "<!-- end of table -->")
 COMMAND = "python benchmarks/perspectives.py --data ../shared/data/perspectives"
 OURS = "hyperlora"
+FEW_ROWS = 100
+"""Rows by unknown people, below which no table tells of them."""
+
 WITH_LORA = "hyperlora, deviation=lora"
 METHODS = (
     *("hyperlora", WITH_LORA, "hyperlora-paper", "annotator-embedding", "multi-head", "user-token"),
@@ -168,14 +171,11 @@ def collect(dataset: str, runs: Path) -> dict[str, Any]:
     records = [replace(one.record, method=n) for one, n in zip(made, names, strict=True)]
     table, _, people = tabulate(scores, predictions, records)
     test = predictions[predictions["split"] == table.split].reset_index(drop=True)
-    differences = (
-        ha.paired_differences(test, OURS, metrics=DIFFERENCES)
-        if (test["method"] == OURS).any()
-        else pd.DataFrame(columns=["metric"])
-    )
+    others = [name for name in dict.fromkeys(names) if name != OURS]
+    differences = [_from_ours_of(test, other) for other in others if OURS in names]
     return {
         "rows": {name: _row(table.rows[name]) for name in METHODS if name in table.rows},
-        "differences": _records(differences),
+        "differences": [row for rows in differences for row in rows],
         "helped_and_hurt": _records(people),
         "by_source": _by_source(scores),
         "data": made[0].record.data,
@@ -183,6 +183,18 @@ def collect(dataset: str, runs: Path) -> dict[str, Any]:
         "versions": made[0].record.versions,
         "hardware": store.hardware(),
     }
+
+
+def _from_ours_of(test: pd.DataFrame, other: str) -> list[dict[str, Any]]:
+    """Paired differences of a method from ours, by the seeds that both have."""
+    import hyperadapters as ha
+
+    both = test[test["method"].isin([OURS, other])]
+    seeds = set.intersection(*(set(part["seed"]) for _, part in both.groupby("method")))
+    if not seeds:
+        return []
+    same = both[both["seed"].isin(seeds)].reset_index(drop=True)
+    return _records(ha.paired_differences(same, OURS, metrics=DIFFERENCES))
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -254,11 +266,16 @@ def table_of(dataset: str, found: Mapping[str, Any]) -> list[str]:
         f"| {' | '.join(heads)} |",
         "|" + "---|" * len(heads),
     ]
-    for method, row in found["rows"].items():
+    for method in _methods(found):
+        row = found["rows"][method]
         cells = [_spread(row["cells"].get(m)) for m in metrics]
         rest = [f"{row['parameters']:,}", f"{row['seconds']:,.0f}", str(len(row["seeds"]))]
         lines.append(f"| {' | '.join([shown_name(method), *cells, *rest])} |")
     return [*lines, "", *_from_ours(found), *_sources(found)]
+
+
+def _methods(found: Mapping[str, Any]) -> list[str]:
+    return [name for name in METHODS if name in found["rows"]]
 
 
 def _spread(cell: Sequence[Any] | None) -> str:
@@ -277,7 +294,7 @@ def _from_ours(found: Mapping[str, Any]) -> list[str]:
         f"| `{OURS}` less | {' | '.join(DIFFERENCES)} |",
         "|" + "---|" * (1 + len(DIFFERENCES)),
     ]
-    for method in found["rows"]:
+    for method in _methods(found):
         part = frame[frame["method"] == method].set_index("metric")
         if part.empty:
             continue
@@ -297,8 +314,10 @@ def _sources(found: Mapping[str, Any]) -> list[str]:
     of = found["by_source"]
     if not of:
         return []
-    some = next(iter(found["rows"]))
+    some = _methods(found)[0]
     known, unknown = (of[f"{some}/{source}"]["n"] for source in ("known", "population"))
+    if unknown < FEW_ROWS:
+        return []
     lines = [
         f"By whether the annotator has training rows ({known:,} rows) or not ({unknown:,} rows, "
         "answered for the population):",
@@ -306,7 +325,7 @@ def _sources(found: Mapping[str, Any]) -> list[str]:
         "| method | nll known | population | macro-F1 known | population |",
         "|---|---|---|---|---|",
     ]
-    for method in found["rows"]:
+    for method in _methods(found):
         cells = [
             f"{of[f'{method}/{source}'][metric]:.3f}"
             for metric in ("nll", "macro_f1")
@@ -335,13 +354,17 @@ def tables(found: Mapping[str, Any]) -> tuple[str, str]:
     )
     made = f"Made by `{COMMAND}` on {some['hardware']}; {versions}."
     page = ["# Methods on real ratings", "", f"{how} After ±: standard deviation over seeds."]
-    page += ["In the second tables what is bold differs by more than its interval.", ""]
+    page += [
+        "In the second tables, of the seeds that both have, what is bold differs by more than its "
+        "95 % interval.",
+        "",
+    ]
     for dataset in DATASETS:
         if dataset in found:
             page += table_of(dataset, found[dataset])
     short = (
         f"nll ↓ / pooled macro-F1 ↑ / annotator macro-F1 ↑. {how}\n\n{short_table(found)}\n"
-        f"{seeds} seeds; spreads, intervals, cost and further data sets: "
+        f"{seeds} seeds, the first ones; spreads, intervals, cost and further data sets: "
         f"[all tables](docs/tables/perspectives.md). {made}\n"
     )
     return short, "\n".join([*page, made, ""])
