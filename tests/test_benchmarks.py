@@ -91,7 +91,7 @@ def test_methods_are_run_and_put_side_by_side(tmp_path, two_kinds, tiny_bert, qu
     others = {row["method"] for row in found["differences"]}
     assert others == {module.WITH_LORA, "annotator-mode"}
     short, page = module.tables({"mine": found})
-    assert "| hyperlora |" in short and "| `hyperlora` less |" in page
+    assert "| hyperlora (2 epochs) |" in short and "| `hyperlora` less |" in page
 
 
 def test_cells_of_layers(tmp_path, two_kinds):
