@@ -202,6 +202,7 @@ def test_perfect_predictions_give_the_best_values(specification, assemble, data)
         assert value == pytest.approx(BEST[BETTER[metric]], abs=1e-9), metric
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_the_order_of_rows_does_not_matter(specification, assemble, data):

@@ -182,6 +182,7 @@ def test_a_stopped_comparison_goes_on(two_kinds, tiny_bert, quick, tmp_path, fin
     pd.testing.assert_frame_equal(found.scores[columns], finished[1].scores[columns])
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same(two_kinds, tiny_bert, quick, tmp_path, finished):
     seen = Cells()
     found = ha.compare(

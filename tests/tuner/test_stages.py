@@ -856,6 +856,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stages",
     ["both", *(pytest.param(s, marks=pytest.mark.slow) for s in STAGES if s != "both")],

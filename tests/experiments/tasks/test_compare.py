@@ -108,6 +108,7 @@ def test_finished_cells_are_kept(copied, tiny_t5, toy):
     assert (copied / "all" / "hyperdecoder" / "seed-0" / "run.json").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_recipes_and_seeds_may_be_added(copied, tiny_t5, toy):
     seen = Cells()
     found = again(copied, tiny_t5, toy, [*RECIPES, "hyperformer"], [0, 3, 4], progress=seen)
@@ -119,6 +120,7 @@ def test_recipes_and_seeds_may_be_added(copied, tiny_t5, toy):
     assert found.summary.seeds == {name: [0, 3, 4] for name in (*RECIPES, "hyperformer")}
 
 
+@pytest.mark.slow
 def test_a_stopped_comparison_goes_on_where_it_was(finished, toy, tiny_t5, tmp_path, monkeypatch):
     from hyperadapters.training.tasks import trainer
 
