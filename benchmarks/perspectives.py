@@ -356,7 +356,7 @@ def tables(found: Mapping[str, Any]) -> tuple[str, str]:
     page = ["# Methods on real ratings", "", f"{how} After ±: standard deviation over seeds."]
     page += [
         "In the second tables, of the seeds that both have, what is bold differs by more than its "
-        "95 % interval.",
+        "95 % interval. Seconds are of a run, by the clock, beside other work and its breaks.",
         "",
     ]
     for dataset in DATASETS:
