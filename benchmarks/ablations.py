@@ -123,9 +123,10 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
         **variation.settings,
     )
     results = made.record.results
+    scores = store.values_of(made.scores, METRICS)
     shutil.rmtree(output)
     return {
-        "scores": store.values_of(made.scores, METRICS),
+        "scores": scores,
         "parameters": results["trainable_parameters"],
         "best_epoch": results["best"]["epoch"],
         "versions": made.record.versions,
@@ -167,7 +168,8 @@ def table(found: Mapping[str, Any]) -> str:
             cells.append(", ".join(f"{value:.3f}" for value in shown) if len(of) else "")
             if len(of):
                 gains.append((of["dev nll"] - base.reindex(of.index)).mean())
-        gain = f"{1000 * np.mean(gains):+.0f}" if len(gains) == len(DATASETS) else ""
+        is_whole = len(gains) == len(DATASETS) and np.isfinite(gains).all()
+        gain = f"{1000 * np.mean(gains):+.0f}" if is_whole else ""
         seeds = str(part.groupby("dataset").size().min())
         rows.append(f"| {variation} | {seeds} | {' | '.join(cells)} | {gain} |")
     some = next(iter(found.values()))

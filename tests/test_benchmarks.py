@@ -51,7 +51,7 @@ def test_budgets_and_arms(benchmark):
             find_recipe(arm.recipe).settings.changed({**mixture.settings, **arm.settings})
 
 
-@pytest.mark.parametrize("name", ["adapt", "beams", "embeddings", "layers"])
+@pytest.mark.parametrize("name", ["ablations", "adapt", "beams", "embeddings", "layers"])
 def test_the_table_is_that_of_its_results(name):
     module = module_of(name)
     if not module.RESULTS.exists():
