@@ -2,7 +2,7 @@ from itertools import combinations, product
 
 import pytest
 
-from pairwise import covering, pairwise
+from pairwise import covering, one_by_one, pairwise
 
 COLUMNS = {"family": ["T5", "BART"], "stage": [1, 2, 3], "kind": list("abcd"), "handed": [0, 1]}
 
@@ -29,3 +29,10 @@ def test_the_rest_is_slow_and_nothing_is_left_out():
     assert quick == sorted(covering(list(COLUMNS.values())), key=[r.values for r in rows].index)
     assert {row.marks[0].name for row in rows if row.marks} == {"slow"}
     assert rows[0].id == "T5-1-a-0"
+
+
+def test_each_value_beside_the_first_of_the_others():
+    _, rows = one_by_one(recipe="abc", backbone=["t5", "bart"]).mark.args
+    quick = [row.values for row in rows if not row.marks]
+    assert quick == [("a", "t5"), ("a", "bart"), ("b", "t5"), ("c", "t5")]
+    assert len(rows) == 6

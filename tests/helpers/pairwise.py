@@ -1,6 +1,6 @@
-"""Every pair of values in the default tests, every combination in the slow ones."""
+"""Some combinations in the default tests, every one in the slow ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
@@ -17,14 +17,22 @@ def pairwise(**values: Sequence[Any]) -> pytest.MarkDecorator:
         **values: Name of an argument → its values; a `pytest.param` with the mark slow is slow in
             every combination.
     """
-    usual = [[v for v in column if not _marks(v)] for column in values.values()]
-    quick = {id_of(combination) for combination in covering(usual)}
-    rows = []
-    for combination in product(*values.values()):
-        bare = tuple(_bare(value) for value in combination)
-        name = id_of(bare)
-        rows.append(pytest.param(*bare, id=name, marks=[] if name in quick else pytest.mark.slow))
-    return pytest.mark.parametrize(",".join(values), rows)
+    return _parametrize(values, covering(_usual(values)))
+
+
+def one_by_one(**values: Sequence[Any]) -> pytest.MarkDecorator:
+    """As `pairwise`, for lists that have little to do with each other.
+
+    Each value is in the default tests beside the first of every other list, and only there.
+    """
+    columns = _usual(values)
+    standard = [column[0] for column in columns]
+    chosen = [
+        (*standard[:i], value, *standard[i + 1 :])
+        for i, column in enumerate(columns)
+        for value in column
+    ]
+    return _parametrize(values, chosen)
 
 
 def covering(columns: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
@@ -45,6 +53,21 @@ def covering(columns: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         missing -= _pairs(best)
         chosen.append(tuple(column[i] for column, i in zip(columns, best, strict=True)))
     return chosen
+
+
+def _usual(values: Mapping[str, Sequence[Any]]) -> list[list[Any]]:
+    return [[v for v in column if not _marks(v)] for column in values.values()]
+
+
+def _parametrize(
+    values: Mapping[str, Sequence[Any]], chosen: Sequence[Sequence[Any]]
+) -> pytest.MarkDecorator:
+    quick, rows = {id_of(combination) for combination in chosen}, []
+    for combination in product(*values.values()):
+        bare = tuple(_bare(value) for value in combination)
+        name = id_of(bare)
+        rows.append(pytest.param(*bare, id=name, marks=[] if name in quick else pytest.mark.slow))
+    return pytest.mark.parametrize(",".join(values), rows)
 
 
 def id_of(combination: Sequence[Any]) -> str:

@@ -2,7 +2,7 @@
 
 The import hook of jaxtyping (`--jaxtyping-packages`) decorates every function of the package. Its
 decorator binds the arguments of every call and checks them twice, which is needed only where a
-shape is declared. Other functions are given to the type checker alone.
+shape is declared. Other functions are given to beartype alone, with the same error.
 """
 
 import inspect
@@ -12,7 +12,9 @@ from types import FunctionType
 from typing import Any
 
 import jaxtyping
+from beartype import BeartypeConf, beartype
 
+_check = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
 _with_shapes = jaxtyping.jaxtyped
 
 
@@ -34,7 +36,7 @@ def jaxtyped(fn: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
     if "<locals>" in fn.__qualname__:  # would be compiled anew by every call around it
         return fn
     fn.__annotations__ = read
-    checked = typechecker(fn)
+    checked = _check(fn)
     fn.__annotations__ = written
     if checked is not fn:
         checked.__annotations__ = dict(written)
