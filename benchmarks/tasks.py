@@ -84,6 +84,7 @@ class Mixture:
 
 
 SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 50}
+QUICK = {"attention_dropout": False}
 CORE = ("hyperdecoder-lora", "single-adapter", "hyperdecoder", "hyperdecoder-lora, shuffled")
 MIXTURES = {
     "glue_like": Mixture(
@@ -92,22 +93,22 @@ MIXTURES = {
     "extractive_qa": Mixture(
         (0,),
         {
-            **{**SHARED, "batch_size": 16, "steps": 250, "evaluate_every": 250, "dev_limit": 30},
-            **{"max_source": 192, "max_target": 24, "stride": 64},
+            **{**SHARED, **QUICK, "batch_size": 16, "steps": 250, "evaluate_every": 250},
+            **{"dev_limit": 30, "max_source": 192, "max_target": 24, "stride": 64},
         },
         (*CORE, "hyperformer", "adapter-per-task"),
     ),
     "summaries_nli": Mixture(
         (0,),
         {
-            **{**SHARED, "batch_size": 16, "steps": 250, "evaluate_every": 250, "dev_limit": 30},
-            **{"max_source": 192, "max_target": 48},
+            **{**SHARED, **QUICK, "batch_size": 16, "steps": 250, "evaluate_every": 250},
+            **{"dev_limit": 30, "max_source": 192, "max_target": 48},
         },
         (*CORE, "hyperformer", "adapter-per-task"),
     ),
     "glue_grid": Mixture(
         (0,),
-        {**SHARED, "steps": 150, "evaluate_every": 150, "dev_limit": 50},
+        {**SHARED, **QUICK, "steps": 150, "evaluate_every": 150, "dev_limit": 50},
         tuple(GRID),
         "glue_like",
     ),
