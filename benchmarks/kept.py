@@ -1,9 +1,9 @@
 """Finished runs on ratings, kept in the repository: what they predicted, and what they say of it.
 
 A table of methods fills up over many sessions and machines, and paired differences need the
-predictions of both. Of a run this keeps the probabilities of its test rows in the order of the
-data set, `run.json`, and the scores of whole slices; texts, people and labels stay where they are,
-and are read from the data set again.
+predictions of both. Of a run this keeps the probabilities of its dev and test rows in the order of
+the data set, `run.json`, and the scores of whole slices; texts, people and labels stay where they
+are, and are read from the data set again.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from hyperadapters.experiments.record import RunRecord
 from hyperadapters.tables import check_predictions
 
 SOURCES = ("known", "population", "adapted")
+SPLITS = ("dev", "test")
 SLICES = ("all", "known", "population")
 COLUMNS = ["text_id", "annotator", "label", "split"]
 
@@ -30,7 +31,7 @@ class Kept:
     Attributes:
         record: Its `run.json`.
         scores: Its SCORES of test, of the slices in `SLICES`.
-        predictions: Its PREDICTIONS of test.
+        predictions: Its PREDICTIONS of the `SPLITS`.
     """
 
     record: RunRecord
@@ -47,10 +48,10 @@ def keep(run: Any, ratings: pd.DataFrame, path: Path) -> None:
         path: Where, without an end.
 
     Raises:
-        ValueError: The run does not predict the test rows of `ratings` in their order.
+        ValueError: The run does not predict these rows of `ratings` in their order, split by split.
     """
-    predictions, test = (f[f["split"] == "test"] for f in (run.predictions, ratings))
-    if _fingerprint(predictions) != _fingerprint(test):
+    predictions, asked = _asked(run.predictions), _asked(ratings)
+    if _fingerprint(predictions) != _fingerprint(asked):
         raise ValueError(f"the run to be kept at {path} is of other rows")
     names = _probabilities(predictions)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def keep(run: Any, ratings: pd.DataFrame, path: Path) -> None:
     scores = scores[(scores["split"] == "test") & scores["slice"].isin(SLICES)]
     content = {
         "record": run.record.to_dict(),
-        "rows": _fingerprint(test),
+        "rows": _fingerprint(asked),
         "probabilities": names,
         "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
     }
@@ -80,18 +81,18 @@ def read(path: Path, ratings: pd.DataFrame) -> Kept:
     """What `keep` wrote, with the texts, people and labels of the data set.
 
     Raises:
-        ValueError: The data set has other test rows than the run had.
+        ValueError: The data set has other rows than the run had.
     """
     content = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    test = ratings[ratings["split"] == "test"].reset_index(drop=True)
-    if content["rows"] != _fingerprint(test):
+    asked = _asked(ratings)
+    if content["rows"] != _fingerprint(asked):
         raise ValueError(f"{path} was made from other rows than the data set has")
     names = content["probabilities"]
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         of_labels = arrays["probabilities"].astype(np.float64)
         sources = np.array(SOURCES, dtype=object)[arrays["source"]]
         predicted = np.array(names, dtype=object)[arrays["predicted"]]
-    predictions = pd.concat([test[COLUMNS], pd.DataFrame(of_labels, columns=names)], axis=1)
+    predictions = pd.concat([asked[COLUMNS], pd.DataFrame(of_labels, columns=names)], axis=1)
     predictions = predictions.assign(
         predicted=[name.removeprefix("p_") for name in predicted],
         source=sources,
@@ -100,6 +101,10 @@ def read(path: Path, ratings: pd.DataFrame) -> Kept:
     )
     scores = pd.DataFrame(content["scores"])
     return Kept(RunRecord.from_dict(content["record"], path.name), scores, _checked(predictions))
+
+
+def _asked(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame[frame["split"] == name] for name in SPLITS], ignore_index=True)
 
 
 def _checked(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -12,9 +12,11 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from transformers import T5Config
 
 import hyperadapters as ha
@@ -53,7 +55,9 @@ def test_budgets_and_arms(benchmark):
             find_recipe(arm.recipe).settings.changed({**mixture.settings, **arm.settings})
 
 
-@pytest.mark.parametrize("name", ["ablations", "adapt", "beams", "embeddings", "layers"])
+@pytest.mark.parametrize(
+    "name", ["ablations", "adapt", "beams", "embeddings", "layers", "thresholds"]
+)
 def test_the_table_is_that_of_its_results(name):
     module = module_of(name)
     if not module.RESULTS.exists():
@@ -90,7 +94,7 @@ def test_methods_are_run_and_put_side_by_side(tmp_path, two_kinds, tiny_bert, qu
         module.run(cell, tmp_path, tmp_path / "runs")
     run = ha.load(tmp_path / "runs" / cells[0].folder)
     again = module.kept.read(tmp_path / "kept" / cells[0].folder, module.ratings("mine", tmp_path))
-    rows = run.predictions[run.predictions["split"] == "test"].reset_index(drop=True)
+    rows = run.predictions.sort_values("split", kind="stable").reset_index(drop=True)
     pd.testing.assert_frame_equal(again.predictions, rows, rtol=1e-6, check_dtype=False)
     assert again.record == run.record
     shutil.rmtree(tmp_path / "runs")  # what is kept is enough
@@ -110,6 +114,22 @@ def test_what_is_kept_belongs_to_its_rows(tmp_path, two_kinds):
     with pytest.raises(ValueError, match="other rows"):
         kept.keep(run, two_kinds.assign(split="test"), tmp_path / "kept")
     assert not kept.is_kept(tmp_path / "kept")
+
+
+def test_thresholds_are_those_of_dev():
+    module = module_of("thresholds")
+    generator = np.random.default_rng(0)
+    truth, guessed = generator.integers(0, 3, 200), generator.integers(0, 3, 200)
+    assert module.macro_f1(truth, guessed) == pytest.approx(
+        f1_score(truth, guessed, average="macro")
+    )
+    rare = generator.random(400) < 0.2
+    p = np.clip(0.15 + 0.2 * rare + 0.1 * generator.standard_normal(400), 0.01, 0.99)
+    rows = pd.DataFrame({"annotator": "a", "label": rare.astype(int), "p_0": 1 - p, "p_1": p})
+    added = module.offsets(rows)
+    assert added[0] == 0 and added[1] > 0
+    before, after = (module.scores(rows, o)["macro_f1"] for o in (np.zeros(2), added))
+    assert after > before + 0.1
 
 
 def test_cells_of_layers(tmp_path, two_kinds):
