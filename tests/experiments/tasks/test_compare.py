@@ -170,7 +170,7 @@ def test_a_cell_that_fails_is_named_and_the_others_are_kept(toy, tiny_t5, tmp_pa
     assert "failed: hyperdecoder/seed-3: not enough of it" in table
     assert "hyperdecoder: 0; single-adapter: 0, 3" in table
     (cell / "error.txt").unlink()
-    found = again(tmp_path, tiny_t5, toy)
+    found = again(tmp_path, tiny_t5, toy, **toy.QUICK)
     assert not found.failed and found.summary.seeds["hyperdecoder"] == [0, 3]
     assert "failed" not in (tmp_path / "all" / "table.md").read_text()
 
