@@ -25,6 +25,7 @@ class Limits:
         connections: Open connections.
         batch_rows: Rows that are put through the model together.
         join_seconds: How long the first of them waits for others.
+        lanes: How many batches may run at the same time, each in a thread of its own.
     """
 
     body_bytes: int = 2 * 2**20
@@ -44,3 +45,4 @@ class Limits:
     connections: int = 1_000
     batch_rows: int = 256
     join_seconds: float = 0.003
+    lanes: int = 1
