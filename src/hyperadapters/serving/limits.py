@@ -14,6 +14,7 @@ class Limits:
         characters: Characters of a text.
         annotators: Annotators that a request may name.
         rows: Texts × annotators of a request: about how long the machine is busy with it.
+        interval_rows: Texts × annotators of a request that get intervals.
         table_rows: Texts × annotators of a table.
         labels: Labels of a request to learn somebody.
         held_bytes: Size of all requests that are in memory at a time.
@@ -35,6 +36,7 @@ class Limits:
     characters: int = 20_000
     annotators: int = 10_000
     rows: int = 20_000
+    interval_rows: int = 2_000
     table_rows: int = 2_000_000
     labels: int = 2_000
     tables: int = 8

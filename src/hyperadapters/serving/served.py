@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,17 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from jaxtyping import Float
 
+from hyperadapters.adaptation import Intervals
 from hyperadapters.errors import ConditionError, RunError
 from hyperadapters.experiments import Run, load
+from hyperadapters.experiments.adapt import intervals_of
 from hyperadapters.experiments.export import folder_name
 from hyperadapters.experiments.folder import RunFolder
 from hyperadapters.inference import ALL, POPULATION
 from hyperadapters.methods import AnnotatorClassifier
 from hyperadapters.serving.asked import Asked, Kept, answers_to
 from hyperadapters.serving.batcher import Batcher
+from hyperadapters.serving.bounds import Bounds, bounds_of
 from hyperadapters.serving.lanes import Lanes
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.newcomer import Glimpse, glimpse
@@ -69,6 +73,15 @@ class Current:
     kept: Kept | None
     lanes: Lanes | None
     stamp: str
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """How sure the run is of people.
+
+        Raises:
+            ConfigError: Its method has no vector of a person.
+        """
+        return intervals_of(self.run)
 
     @property
     def has_loras(self) -> bool:
@@ -131,6 +144,17 @@ class Served:
         if annotators == ALL:
             return len(self.current.run.vocabulary)
         return 1 if isinstance(annotators, str) else len(annotators)
+
+    def bounds(self, question: Question, answer: Answer) -> "Future[Bounds]":
+        """How sure the run that has answered is of those who were asked."""
+        current, columns = answer.current, answer.current.run.labels.columns
+        texts, pairs = question.texts, question.pairs
+        return self.batcher.alone(
+            lambda: bounds_of(
+                *(current.intervals, current.directory, texts, pairs),
+                *(answer.annotators, answer.p, tuple(columns)),
+            )
+        )
 
     def glimpse(self, ratings: pd.DataFrame, texts: pd.DataFrame) -> "Future[Glimpse]":
         """See `newcomer.glimpse`."""

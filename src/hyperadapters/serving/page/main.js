@@ -20,6 +20,11 @@ const state = {
     }
     return found;
   },
+  /** Whether it is known of anybody how sure the model is: of those who were added by a few labels. */
+  intervals() {
+    const n = [...this.people.values()].filter((person) => person.source === "adapted").length;
+    return this.run.can_adapt && n > 0 && n <= this.run.limits.interval_rows;
+  },
   /** Ask anew who is there; answers on the page stay. */
   async reload() {
     this.run = await get("v1/run");
