@@ -65,11 +65,13 @@ function show(state, answer, result, weights, again) {
       el("p", { class: "says", id: "verdict" }, `The jury of ${counted(rows.length, "person", "people")} is expected to say `, el("strong", {}, String(verdict.verdict)), "."),
       bars(answer.labels.map((name, place) => ({
         name, value: verdict.p[place], low: verdict.low[place] ?? undefined, high: verdict.high[place] ?? undefined,
-        words: percent(verdict.p[place]) + (verdict.low[place] === null ? "" : ` (${percent(verdict.low[place])} to ${percent(verdict.high[place])})`),
+        words: `${percent(verdict.share[place])} of the votes, mean ${percent(verdict.p[place])}`
+          + (verdict.low[place] === null ? "" : ` (${percent(verdict.low[place])} to ${percent(verdict.high[place])})`),
       })), "Weighted mean probabilities with 90 % intervals"),
       el("p", {}, el("strong", {}, `Dissent: ${percent(verdict.dissent)}. `),
         dissenters.length ? `${counted(dissenters.length, "member is", "members are")} expected to say something else: ${named(dissenters)}.` : "Nobody is expected to say anything else."),
-      el("p", { class: "soft" }, "The verdict is the label with the largest share of the weight. "
+      el("p", { class: "soft" }, "The verdict is the label with most of the votes, counted by weight: what each member is expected to say. "
+        + "The bars are the mean of their probabilities, which can lean the other way where those in the minority are surer. "
         + "Lines across the bars are 90 % intervals over juries drawn anew from these members; they say nothing about how good the model is.")),
     el("div", { class: "card" }, el("h2", {}, "Members"), peopleTable("Members and how much they count", columns, rows), aboutRanges(rows))));
 }

@@ -29,6 +29,8 @@ const state = {
   async reload() {
     this.run = await get("v1/run");
     this.people = new Map((await annotators(this.run.limits.rows)).map((person) => [person.annotator, person]));
+    const { run } = this;
+    byId("about").textContent = `${counted(run.n_annotators, "person", "people")}, who say ${run.labels.join(" or ")}. Run ${run.name}, method ${run.method}.`;
     setUpJury(this);
   },
 };
@@ -42,7 +44,6 @@ async function start() {
   }
   fault("");
   const { run } = state;
-  byId("about").textContent = `${counted(run.n_annotators, "person", "people")}, who say ${run.labels.join(" or ")}. Run ${run.name}, method ${run.method}.`;
   byId("simulated").hidden = !run.simulated;
   byId("second").hidden = !run.pairs;
   byId("text-pair").required = run.pairs;
