@@ -65,7 +65,8 @@ def _show(result: Any, folder: Path) -> None:
         f"The runs are in {folder}; the ratings ({RATINGS}) and held-out comments ({COMMENTS})\n"
         "too. Next, a jury of nine, what everyone says, a page to ask them, a report:\n"
         f"  hyperadapters jury {run} --input {folder}/{COMMENTS} --draw 9 {output} verdicts.csv\n"
-        f"  hyperadapters predict {run} --input {folder}/{COMMENTS} {output} predictions.csv\n"
+        f"  hyperadapters predict {run} --input {folder}/{COMMENTS} --annotators all \\\n"
+        f"    {output} predictions.csv\n"
         f"  hyperadapters serve {run}\n"
         f"  hyperadapters report {folder} --data {folder}/{RATINGS} {output} report.html",
         soft_wrap=True,
