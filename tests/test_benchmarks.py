@@ -7,12 +7,16 @@ import importlib
 import importlib.util
 import json
 import re
+import shutil
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from transformers import T5Config
 
 import hyperadapters as ha
@@ -51,7 +55,9 @@ def test_budgets_and_arms(benchmark):
             find_recipe(arm.recipe).settings.changed({**mixture.settings, **arm.settings})
 
 
-@pytest.mark.parametrize("name", ["ablations", "adapt", "beams", "embeddings", "layers"])
+@pytest.mark.parametrize(
+    "name", ["ablations", "adapt", "beams", "embeddings", "layers", "thresholds"]
+)
 def test_the_table_is_that_of_its_results(name):
     module = module_of(name)
     if not module.RESULTS.exists():
@@ -74,24 +80,56 @@ def test_the_tables_of_methods_are_those_of_their_results():
 
 def test_methods_are_run_and_put_side_by_side(tmp_path, two_kinds, tiny_bert, quick, monkeypatch):
     module = module_of("perspectives")
-    monkeypatch.setattr(module, "DATASETS", {"mine": module.Source((0, 1))})
-    monkeypatch.setattr(module, "METHODS", ("hyperlora", module.WITH_LORA, "annotator-mode"))
+    grid, with_lora = module.grid, module.grid.WITH_LORA
+    monkeypatch.setattr(grid, "DATASETS", {"mine": grid.Source((0, 1))})
+    monkeypatch.setattr(grid, "METHODS", ("hyperlora", with_lora, "annotator-mode"))
+    monkeypatch.setattr(module, "KEPT", tmp_path / "kept")
     quickly = {"backbone": tiny_bert, **quick}
-    of = {"hyperlora": {"deviation": "head"}, module.WITH_LORA: {}, "annotator-mode": {}}
-    monkeypatch.setattr(module, "BUDGET", {name: {**quickly, **own} for name, own in of.items()})
+    of = {"hyperlora": {"deviation": "head"}, with_lora: {}, "annotator-mode": {}}
+    monkeypatch.setattr(grid, "BUDGET", {name: {**quickly, **own} for name, own in of.items()})
     two_kinds.to_parquet(tmp_path / "mine.parquet")
     cells = list(module.cells())
     assert len(cells) == 5  # one of them once
     for cell in cells:
         module.run(cell, tmp_path, tmp_path / "runs")
-    found = json.loads(json.dumps(module.collect("mine", tmp_path / "runs")))
+    run = ha.load(tmp_path / "runs" / cells[0].folder)
+    again = module.kept.read(tmp_path / "kept" / cells[0].folder, module.ratings("mine", tmp_path))
+    rows = run.predictions.sort_values("split", kind="stable").reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.predictions, rows, rtol=1e-6, check_dtype=False)
+    assert again.record == run.record
+    shutil.rmtree(tmp_path / "runs")  # what is kept is enough
+    found = json.loads(json.dumps(module.collect("mine", tmp_path)))
     assert [row["seeds"] for row in found["rows"].values()] == [[0, 1], [0], [0, 1]]
     settings = {name: own["deviation"] for name, own in found["settings"].items()}
-    assert (settings["hyperlora"], settings[module.WITH_LORA]) == ("head", "lora")
+    assert (settings["hyperlora"], settings[with_lora]) == ("head", "lora")
     others = {row["method"] for row in found["differences"]}
-    assert others == {module.WITH_LORA, "annotator-mode"}
+    assert others == {with_lora, "annotator-mode"}
     short, page = module.tables({"mine": found})
     assert "| hyperlora (2 epochs) |" in short and "| `hyperlora` less |" in page
+
+
+def test_what_is_kept_belongs_to_its_rows(tmp_path, two_kinds):
+    kept = module_of("kept")
+    run = ha.fit(two_kinds, output=tmp_path / "run", method="annotator-mode")
+    with pytest.raises(ValueError, match="other rows"):
+        kept.keep(run, two_kinds.assign(split="test"), tmp_path / "kept")
+    assert not kept.is_kept(tmp_path / "kept")
+
+
+def test_thresholds_are_those_of_dev():
+    module = module_of("thresholds")
+    generator = np.random.default_rng(0)
+    truth, guessed = generator.integers(0, 3, 200), generator.integers(0, 3, 200)
+    assert module.macro_f1(truth, guessed) == pytest.approx(
+        f1_score(truth, guessed, average="macro")
+    )
+    rare = generator.random(400) < 0.2
+    p = np.clip(0.15 + 0.2 * rare + 0.1 * generator.standard_normal(400), 0.01, 0.99)
+    rows = pd.DataFrame({"annotator": "a", "label": rare.astype(int), "p_0": 1 - p, "p_1": p})
+    added = module.offsets(rows)
+    assert added[0] == 0 and added[1] > 0
+    before, after = (module.scores(rows, o)["macro_f1"] for o in (np.zeros(2), added))
+    assert after > before + 0.1
 
 
 def test_cells_of_layers(tmp_path, two_kinds):

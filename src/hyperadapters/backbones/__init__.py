@@ -1,5 +1,6 @@
 """Frozen models to adapt: classifiers and encoder–decoders, built in or of Transformers."""
 
+from hyperadapters.backbones.attention_dropout import stop_attention_dropout
 from hyperadapters.backbones.cumulative import (
     HEAD_NAMES,
     CumulativeHead,
@@ -33,6 +34,7 @@ __all__ = [
     "load_seq2seq",
     "n_positions",
     "start_at_shares",
+    "stop_attention_dropout",
     "use_fast_products",
     "use_plain_products",
 ]

@@ -86,6 +86,9 @@ class TaskSettings(SettingsTable):
     alpha: float = setting(2.0, "LoRA corrections are multiplied by it")
     activation: str = setting("relu", "of a bottleneck")
     dropout: float = setting(0.0, "dropout on what an adapter reads")
+    attention_dropout: bool = setting(
+        True, "whether the backbone's own dropout of attention weights is on; slow on a CPU"
+    )
     hypernetwork: str = setting("hyperdecoder", "what generates: hyperdecoder, mlp, basis, chunked")
     start: str = setting(
         "near-zero", "near-zero (with hyperdecoder), zero-change, lora, hyperfan-in"

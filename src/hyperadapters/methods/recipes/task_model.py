@@ -9,7 +9,7 @@ from jaxtyping import Int
 from peft import PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from hyperadapters.backbones import Seq2SeqBackbone, load_seq2seq
+from hyperadapters.backbones import Seq2SeqBackbone, load_seq2seq, stop_attention_dropout
 from hyperadapters.conditions import Lookup
 from hyperadapters.errors import RunError
 from hyperadapters.methods.recipes.build import TASKS, build_config, is_full
@@ -68,7 +68,7 @@ class TaskModel:
         register()
         full = is_full(settings)
         torch.manual_seed(seed)
-        loaded = load_seq2seq(backbone)
+        loaded = _backbone(backbone, settings)
         model: Any = loaded.model
         if not full:
             config = build_config(settings, loaded, len(task_names))
@@ -94,7 +94,7 @@ class TaskModel:
             ConfigError: The backbone cannot be loaded.
         """
         register()
-        loaded = load_seq2seq(backbone)
+        loaded = _backbone(backbone, settings)
         if is_full(settings):
             model: Any = type(loaded.model).from_pretrained(folder)
         else:
@@ -163,3 +163,10 @@ class TaskModel:
         """Parameters that are there twice: PEFT keeps the original of what it trains."""
         named = self.model.named_parameters()
         return sum(p.numel() for name, p in named if ".modules_to_save." in name)
+
+
+def _backbone(name: str, settings: TaskSettings) -> Seq2SeqBackbone:
+    loaded = load_seq2seq(name)
+    if not settings.attention_dropout:
+        stop_attention_dropout(loaded.model)
+    return loaded

@@ -1,0 +1,90 @@
+"""What `perspectives.py` runs: methods, data sets, seeds and budgets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+COMMAND = "python benchmarks/perspectives.py --data ../shared/data/perspectives"
+OURS = "hyperlora"
+WITH_LORA = "hyperlora, deviation=lora"
+METHODS = (
+    *("hyperlora", WITH_LORA, "hyperlora-paper", "annotator-embedding", "multi-head", "user-token"),
+    *("lora-per-annotator", "intercept", "text-only", "majority", "annotator-mode", "global-mode"),
+)
+# Nothing of the text is shared between annotators: one seed is what two cores can do.
+ONE_SEED = (WITH_LORA, "hyperlora-paper", "user-token", "lora-per-annotator")
+SHARED: Mapping[str, Any] = {"precision": "bfloat16"}
+"""Settings of all methods, for the sake of time."""
+
+# The published recipe trains for 20 epochs at all layers: more than two cores can do for all sets.
+BUDGET: Mapping[str, Mapping[str, Any]] = {
+    "hyperlora-paper": {"epochs": 2, "evaluations_per_epoch": 1},
+    "user-token": {"epochs": 3},
+    WITH_LORA: {"deviation": "lora"},
+}
+METRICS = {
+    "nll": "nll ↓",
+    "macro_f1": "macro-F1 ↑",
+    "annotator_macro_f1": "annotator macro-F1 ↑",
+    "minority_accuracy": "minority accuracy ↑",
+}
+DIFFERENCES = ("nll", "macro_f1", "annotator_macro_f1", "minority_accuracy", "accuracy")
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a data set is read.
+
+    Attributes:
+        seeds: The seeds of its runs.
+        text: Column of the text, or two of a pair.
+        without: Labels that are no answer.
+        further: Metrics that its table shows beside the others.
+        join_labels: Whether several labels of a person for a text are one answer.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    text: tuple[str, ...] = ("text",)
+    without: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+    join_labels: bool = False
+
+
+OF_SCALES = ("soft_wasserstein", "absolute_distance")
+DATASETS = {
+    "popquorn_offensiveness": Source(),
+    "crehate": Source(without=("2",)),  # don't know
+    "md_agreement": Source(),
+    "hs_brexit": Source(),
+    "convabuse": Source(),
+    "csc_devtest": Source((0,), further=OF_SCALES),
+    "paraphrase": Source((0,), ("Question1", "Question2"), further=OF_SCALES),
+    "varierr_nli": Source((0,), further=("soft_manhattan", "error_rate"), join_labels=True),
+    "dense_toxicity": Source((0,)),
+    "hatecheck": Source((0,), further=("accuracy",)),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid."""
+
+    dataset: str
+    method: str
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Its folder below --runs."""
+        return f"{self.dataset}/{self.method.replace(', ', '-')}/seed-{self.seed}"
+
+
+def cells() -> Iterator[Cell]:
+    """All runs; first the first seed of all methods, those last that take long."""
+    for long in (False, True):
+        for seed in (0, 1, 2):
+            for dataset, source in DATASETS.items():
+                for method in METHODS:
+                    seeds = source.seeds[:1] if method in ONE_SEED else source.seeds
+                    if seed in seeds and (method in ONE_SEED) == long:
+                        yield Cell(dataset, method, seed)
