@@ -1,8 +1,6 @@
 """Fixtures for every test: where the real data lies, markers, offline mode."""
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -10,23 +8,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import families_table
+import runtime_types
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Tiny models gain nothing from threads, and lose much where other processes want the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Before the package is imported.
+runtime_types.install()
+# Their assertions are told like those of tests.
+pytest.register_assert_rewrite("staged")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests marked slow")
-    # By its path: with --import-mode=importlib the tests are no package and on no path.
-    path = Path(__file__).with_name("families_table.py")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    plugin = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = plugin
-    spec.loader.exec_module(plugin)
-    pluginmanager.register(plugin, path.stem)
+    pluginmanager.register(families_table, "families_table")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -39,13 +38,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def zoo() -> ModuleType:
-    """The tiny models of every family, see `tests/families/zoo.py`."""
-    if "families_zoo" not in sys.modules:
-        path = Path(__file__).parent / "families" / "zoo.py"
-        spec = importlib.util.spec_from_file_location("families_zoo", path)
-        sys.modules["families_zoo"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["families_zoo"])
-    return sys.modules["families_zoo"]
+    """The tiny models of every family."""
+    # Here, for it imports the package.
+    import families_zoo
+
+    return families_zoo
 
 
 @pytest.fixture(scope="session")

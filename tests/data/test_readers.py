@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,31 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hyperadapters.data import read_annotations
-from hyperadapters.errors import ConfigError, DataError
-
-GOOD = "text_id,text,annotator,label\n1,one,a,0\n1,one,b,1\n2,two,a,1\n"
-
-OTHER = "text_id,text,annotator,label\n3,eins,a,0\n3,eins,b,1\n4,zwei,a,1\n"
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="ratings.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-def refusal(*files, **options):
-    """The message of the error, without the folder of the files."""
-    with pytest.raises(DataError) as caught:
-        read_annotations(*files, **options)
-    message = str(caught.value)
-    for file in files:
-        message = message.replace(f"{file.parent}/", "")
-    return message
+from hyperadapters.errors import ConfigError
+from rating_files import GOOD, refusal
 
 
 def test_csv(write):
@@ -139,172 +114,8 @@ def test_several_files_become_one_table(write):
     assert frame["text_id"].tolist() == ["1", "2"]
 
 
-# --- what the rows hold
-
-
-def test_rows_count_as_in_a_spreadsheet(write):
-    message = refusal(write(GOOD + "\n3,,a,0\n"))
-    assert message == "ratings.csv: column 'text' is empty (row 6)"
-
-
-def test_rows_of_json_lines_count_from_one(write):
-    lines = [
-        {"text": "x", "annotator": "a", "label": 0},
-        {"text": "y", "annotator": "a"},
-        {"text": "z", "annotator": "a", "label": 1},
-    ]
-    path = write("\n".join(map(json.dumps, lines)), "r.ndjson")
-    assert refusal(path) == "r.ndjson: column 'label' is empty (row 2)"
-
-
-def test_rows_of_parquet_count_from_one(tmp_path):
-    path = tmp_path / "r.parquet"
-    frame = pd.DataFrame({"text": ["x", "y", "z"], "annotator": "a", "label": [0, None, 1]})
-    frame.to_parquet(path)
-    assert refusal(path) == "r.parquet: column 'label' is empty (row 2)"
-
-
-def test_faults_name_the_file_they_are_in(write):
-    good, bad = write(GOOD, "a.csv"), write(OTHER.replace("zwei", ""), "b.csv")
-    assert refusal(good, bad) == "b.csv: column 'text' is empty (row 4)"
-
-
-def test_duplicates_across_files(write):
-    message = refusal(write(GOOD, "a.csv"), write(GOOD, "b.csv"))
-    assert "a.csv, " in message
-    assert "b.csv: the same annotator has several labels for the same text" in message
-    assert "(rows a.csv:2, b.csv:2, a.csv:3, b.csv:3, a.csv:4 and 1 more)" in message
-
-
-def test_leaks_across_files(write):
-    content = "text,annotator,label,split\nx,{0}-fan,0,{0}\ny {0},a,1,{0}\n"
-    files = [write(content.format(split), f"{split}.csv") for split in ("train", "test")]
-    assert "--allow-leaks (rows train.csv:2, test.csv:2)" in refusal(*files)
-
-
-def test_files_named_twice(write):
-    path = write(GOOD)
-    assert refusal(path, path) == "ratings.csv: the file is named twice"
-
-
-# --- what the columns are called
-
-
-def test_missing_column(write):
-    message = refusal(write("text,worker,label\nx,a,0\n"))
-    assert message == (
-        "ratings.csv: no column 'annotator'; the columns are text, worker, label;"
-        " did you mean 'worker'? name yours with --annotator"
-    )
-
-
-def test_missing_columns_of_several_files(write):
-    files = write("text,label\nx,0\n", "a.csv"), write("text,annotator\nx,a\n", "b.csv")
-    message = refusal(*files)
-    assert message.startswith("2 files: ")
-    assert "a.csv: no column 'annotator'" in message
-    assert "b.csv: no column 'label'" in message
-
-
-@pytest.mark.parametrize(("option", "name"), [("item", "id"), ("split", "fold")])
-def test_optional_columns_must_be_there_once_they_are_named(write, option, name):
-    assert f"no column '{name}'; the col" in refusal(write(GOOD), **{option: name})
-
-
-def test_collision_with_another_column(write):
-    message = refusal(write(GOOD.replace("text_id", "toxic")), label="toxic")
-    assert message == (
-        "ratings.csv: --label toxic is to become the column 'label', but there is such a column"
-        " already; rename or remove one of them"
-    )
-
-
-def test_options_that_name_one_column_twice(write):
-    with pytest.raises(ConfigError, match="--text and --label both name the column 'label'"):
-        read_annotations(write(GOOD), text="label")
-    with pytest.raises(ConfigError, match="--text and --text both name the column 'x'"):
-        read_annotations(write(GOOD), text=["x", "x"])
-    with pytest.raises(ConfigError, match="--text takes one column or two, got 3"):
-        read_annotations(write(GOOD), text=["x", "y", "z"])
-
-
-def test_no_files():
-    with pytest.raises(ConfigError, match="no file to read was named"):
-        read_annotations()
-
-
-# --- files that are not what they should be
-
-
-def test_unknown_ending(write):
-    message = refusal(write(GOOD, "ratings.xlsx"))
-    assert "the ending '.xlsx' is not known" in message
-    assert ".csv, .json, .jsonl, .ndjson, .parquet, .tsv" in message
-    assert "ratings: it has no ending" in refusal(write(GOOD, "ratings"))
-
-
-@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "json"])
-def test_absent_empty_and_folder(tmp_path, ending):
-    path = tmp_path / f"x.{ending}"
-    assert refusal(path) == f"x.{ending}: there is no such file"
-    path.write_bytes(b"")
-    assert refusal(path) == f"x.{ending}: the file is empty"
-    path.write_bytes(b" \n")
-    assert refusal(path) == f"x.{ending}: the file is empty"
-    path.unlink()
-    path.mkdir()
-    assert refusal(path) == f"x.{ending}: is a folder; name a file in it"
-
-
-def test_folder_without_ending(tmp_path):
-    assert "is a folder" in refusal(tmp_path)
-
-
-def test_header_only(write):
-    assert refusal(write(GOOD[: GOOD.index("\n")])).endswith("there are no rows, at most a header")
-
-
-def test_ragged_rows(write):
-    message = refusal(write(GOOD + "3,th,ree,a,0\n4,four\n"))
-    assert "the number of fields is not that of the header (4) (rows 5, 6)" in message
-
-
-def test_open_quote(write):
-    message = refusal(write(GOOD + '3,"three,a,0\n4,four,a,0\n'))
-    assert "cannot be read as ','-separated text: unexpected end of data (row 5)" in message
-
-
-def test_column_twice_in_the_header(write):
-    assert "column 'label' occurs twice" in refusal(write("text,label,label\nx,0,1\n"))
-
-
 def test_byte_order_mark_is_no_part_of_the_name(write):
     assert len(read_annotations(write(b"\xef\xbb\xbf" + GOOD.encode()))) == 3
-
-
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_latin_1(write, mark):
-    content = mark + (GOOD + "3,caf\xe9,a,0\n").encode("latin-1")
-    message = refusal(write(content))
-    assert f"is not UTF-8: byte {content.index(0xE9)} (0xe9, line 5) cannot be decoded" in message
-    assert "Save the file as UTF-8" in message
-
-
-def test_utf_16(write):
-    assert "is UTF-16 (or UTF-32) text; UTF-8 was expected" in refusal(write(GOOD.encode("utf-16")))
-    assert "it is UTF-16 without its mark" in refusal(write(GOOD.encode("utf-16-le")))
-
-
-def test_lines_that_are_no_objects(write):
-    path = write('{"text": "x"}\n{bad\n[1]\n"x"\n{"text": "\\ud800"}\n', "r.jsonl")
-    message = refusal(path)
-    assert "the line is not JSON (row 2)" in message
-    assert "the line is JSON, but not an object (rows 3, 4)" in message
-    assert "half a character (a lone surrogate) (row 5)" in message
-
-
-def test_broken_parquet(write):
-    assert "cannot be read as Parquet" in refusal(write(GOOD, "r.parquet"))
 
 
 def test_whole_numbers_beside_gaps_stay_exact(tmp_path):
@@ -323,11 +134,11 @@ def test_unnamed_index_of_parquet_is_no_attribute(tmp_path):
     assert list(read_annotations(path)) == ["text_id", "text", "annotator", "label"]
 
 
-# --- every format says the same
-
 words = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=12).map(
     "w{}".format
 )
+
+
 tables = st.lists(
     st.tuples(words, st.sampled_from(["a", "b", "17"]), st.integers(-2, 2), st.booleans()),
     min_size=2,
@@ -350,71 +161,3 @@ def test_formats_agree(tmp_path, rows):
     assert read[0]["text"].tolist() == frame["text"].tolist()
     for other in read[1:]:
         pd.testing.assert_frame_equal(read[0], other)
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=60), st.sampled_from(["csv", "tsv", "jsonl", "json", "parquet"]))
-def test_any_bytes_are_refused_in_words(tmp_path, content, ending):
-    path = tmp_path / f"x.{ending}"
-    path.write_bytes(content)
-    with pytest.raises(DataError):
-        read_annotations(path)
-
-
-# --- real files
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(
-    ("name", "rows", "annotators"),
-    [
-        ("md_agreement", 53764, 819),
-        ("hs_brexit", 6720, 6),
-        ("convabuse", 12168, 8),
-        ("csc_devtest", 6410, 872),
-        ("paraphrase", 2000, 4),
-        ("popquorn_offensiveness", 13036, 262),
-        ("crehate", 42527, 1064),
-        ("dense_toxicity", 13080, 545),
-        ("hatecheck", 19505, 10),
-    ],
-)
-def test_real_tables(real_data, name, rows, annotators):
-    frame = read_annotations(real_data / "perspectives" / f"{name}.parquet", allow_leaks=True)
-    assert len(frame) == rows
-    assert frame["annotator"].nunique() == annotators
-    assert frame["label"].dtype == np.int64
-
-
-@pytest.mark.real
-def test_real_leaks(real_data):
-    message = refusal(real_data / "perspectives" / "convabuse.parquet")
-    assert "--allow-leaks" in message
-
-
-@pytest.mark.real
-def test_real_duplicates(real_data):
-    message = refusal(real_data / "perspectives" / "varierr_nli.parquet")
-    assert "take different ones as one label with --join-labels (rows 8, 9, 20" in message
-
-
-@pytest.mark.real
-def test_real_answers_of_several_labels(real_data):
-    frame = read_annotations(real_data / "perspectives" / "varierr_nli.parquet", join_labels=True)
-    assert len(frame) == 1816
-    counts = frame["label"].value_counts()
-    assert counts["neutral"] == 890 and counts["contradiction+entailment"] == 9
-
-
-@pytest.mark.real
-def test_real_pairs_of_texts(real_data):
-    path = real_data / "perspectives" / "paraphrase.parquet"
-    frame = read_annotations(path, text=["Question1", "Question2"])
-    assert len(frame) == 2000 and frame["text_pair"].nunique() > 400
-    files = [real_data / "lewidi" / f"Paraphrase_{s}.json" for s in ("train", "dev", "test")]
-    columns = ["text_id", "text", "text_pair", "annotator", "label", "split"]
-    rows = [
-        t[columns].sort_values(columns, ignore_index=True)
-        for t in (frame, read_annotations(*files))
-    ]
-    pd.testing.assert_frame_equal(*rows)

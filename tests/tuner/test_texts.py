@@ -4,6 +4,7 @@ import pytest
 import torch
 from peft import get_peft_model
 
+import families_zoo
 from hyperadapters.backbones.lower import LowerLayers
 from hyperadapters.errors import ConditionError
 from hyperadapters.tuner.texts import shared_texts
@@ -23,16 +24,7 @@ def cases(zoo):
 
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
-        import importlib.util
-        import sys
-        from pathlib import Path
-
-        path = Path(__file__).parents[1] / "families" / "zoo.py"
-        spec = importlib.util.spec_from_file_location("zoo_of_texts", path)
-        zoo = importlib.util.module_from_spec(spec)
-        sys.modules["zoo_of_texts"] = zoo
-        spec.loader.exec_module(zoo)
-        found = cases(zoo)
+        found = cases(families_zoo)
         metafunc.parametrize("case", found, ids=[str(case) for case in found])
 
 

@@ -3,25 +3,20 @@
 What the shared parameters learned from their ratings stays: this is removal, not unlearning.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from hyperadapters.adaptation import Posterior
-from hyperadapters.baselines import AnnotatorMode, GlobalMode
+from hyperadapters.baselines import GlobalMode
 from hyperadapters.conditions import Attributes, Vocabulary
 from hyperadapters.data.people import People
 from hyperadapters.errors import RunError
-from hyperadapters.evaluation import evaluate
-from hyperadapters.experiments.folder import RunFolder, write_json
-from hyperadapters.experiments.rewrite import change, ordinary_words, written_anew
-from hyperadapters.experiments.traces import check_forgotten
-from hyperadapters.methods import AnnotatorClassifier
-from hyperadapters.methods.removal import population_is_a_mean, take_rows
-from hyperadapters.tables import write_predictions, write_scores
+from hyperadapters.experiments.remade import Counts, write_changed
+from hyperadapters.methods.removal import Shares
 from hyperadapters.tables.frames import column_of, rows_of
 
 if TYPE_CHECKING:
@@ -33,49 +28,84 @@ def forget_people(run: "Run", annotators: str | Sequence[str], output: Path | No
     names = [annotators] if isinstance(annotators, str) else list(dict.fromkeys(annotators))
     if not names:
         raise RunError("nobody is named who is to be forgotten")
-    run.vocabulary.indices(names, strict=True)
-    gone = set(names)
-    rest = run.vocabulary.only(name for name in run.vocabulary.names if name not in gone)
-    if not len(rest):
-        raise RunError("nobody would be left; remove the folder instead")
-    return written_anew(run, output, "forget", lambda made: _write(run, made, names, rest))
+    return write_changed(run, _Forgotten(run, names), output)
 
 
-def _write(run: "Run", made: RunFolder, names: list[str], rest: Vocabulary) -> None:
-    predictions = _others(run.predictions, names)
-    results = dict(run.record.results)
-    write_json(made.vocabulary, rest.to_dict())
-    fitted, people = run.fitted, run.people
-    if isinstance(fitted, AnnotatorClassifier):
-        left = None if people is None else _without(people, rest)
-        if population_is_a_mean(fitted):
-            predictions = rows_of(predictions, column_of(predictions, "source") != "population")
-        removed = take_rows(fitted, rest, left)
-        for key in ("trainable_parameters", "condition_parameters"):
-            if key in results:
-                results[key] = max(0, results[key] - removed)
-        fitted.save(made.path)
-        if left is not None:
-            write_json(made.people, left.to_dict())
-    else:
-        counted = _recount(fitted, names)
-        write_json(made.counts, counted.to_dict())
-        predictions = counted.predict(predictions, seed=run.record.seed)
-    if not len(predictions):
-        raise RunError("no prediction would be left; remove the folder instead")
-    write_predictions(predictions, made.predictions)
-    write_scores(evaluate(predictions), made.scores)
-    if run.folder.posterior.exists():
-        Posterior.load(run.folder.posterior).only(rest.names).save(made.posterior)
-    adapted = {name: told for name, told in run.record.adapted.items() if name in rest}
-    changes = [*run.record.changes, change("forgotten", len(names))]
-    record = replace(run.record, results=results, changes=changes, adapted=adapted)
-    write_json(made.record, record.to_dict())
-    check_forgotten(made.path, names, ordinary_words(run))
+@dataclass(frozen=True)
+class _Forgotten:
+    """Some people who are in the run no more.
 
+    Attributes:
+        run: The run.
+        names: Their ids.
+    """
 
-def _others(predictions: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    return rows_of(predictions, ~column_of(predictions, "annotator").isin(names))
+    run: "Run"
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        self.run.vocabulary.indices(self.names, strict=True)
+        if not len(self.vocabulary):
+            raise RunError("nobody would be left; remove the folder instead")
+
+    @property
+    def what(self) -> str:
+        """What is done to them."""
+        return "forgotten"
+
+    @property
+    def when_nothing_is_left(self) -> str:
+        """What is said where no prediction would be left."""
+        return "remove the folder instead"
+
+    @property
+    def gone(self) -> Sequence[str]:
+        """All of them."""
+        return self.names
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Everybody else."""
+        gone, before = set(self.names), self.run.vocabulary
+        return before.only(name for name in before.names if name not in gone)
+
+    @property
+    def taken(self) -> Sequence[str]:
+        """The others keep their names."""
+        return self.vocabulary.names
+
+    @property
+    def merged(self) -> Mapping[str, Shares]:
+        """Nobody is."""
+        return {}
+
+    def people(self, before: People) -> People:
+        """What is known of the others; see `_without`."""
+        return _without(before, self.vocabulary)
+
+    def adapted(self) -> dict[str, Any]:
+        """What `run.json` says of the others who came after training."""
+        before, rest = self.run.record.adapted, self.vocabulary
+        return {name: told for name, told in before.items() if name in rest}
+
+    def posterior(self, before: Posterior) -> Posterior:
+        """How sure the run is of the others who came after training."""
+        return before.only(self.vocabulary.names)
+
+    def predictions(self, *, is_mean: bool) -> pd.DataFrame:
+        """PREDICTIONS of the others."""
+        table = self.run.predictions
+        stays = ~column_of(table, "annotator").isin(list(self.names))
+        if is_mean:
+            stays &= column_of(table, "source") != "population"
+        return rows_of(table, stays)
+
+    def recounted(self, before: Counts) -> Counts:
+        """The same counts without those of the forgotten, as far as they are kept apart."""
+        gone = set(self.names)
+        if isinstance(before, GlobalMode):
+            return replace(before, annotators=tuple(a for a in before.annotators if a not in gone))
+        return replace(before, counts={a: c for a, c in before.counts.items() if a not in gone})
 
 
 def _without(people: People, rest: Vocabulary) -> People:
@@ -96,11 +126,3 @@ def _without(people: People, rest: Vocabulary) -> People:
     places = [i for i, name in enumerate(people.names) if name in declared]
     rows = {who: tuple(row[i] for i in places) for who, row in values.items()}
     return People(Attributes(declared), rows)
-
-
-def _recount(fitted: GlobalMode | AnnotatorMode, names: list[str]) -> GlobalMode | AnnotatorMode:
-    """The same counts without those of some people, as far as they are kept apart."""
-    gone = set(names)
-    if isinstance(fitted, GlobalMode):
-        return replace(fitted, annotators=tuple(a for a in fitted.annotators if a not in gone))
-    return replace(fitted, counts={a: c for a, c in fitted.counts.items() if a not in gone})

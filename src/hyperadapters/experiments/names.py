@@ -1,7 +1,4 @@
-"""People of a run under another name, and several ids of a run made one.
-
-Nobody else's parameters are touched, and nothing in the new folder names an id that is gone.
-"""
+"""People of a run under another name, and several ids of a run made one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hyperadapters.adaptation import Posterior
-from hyperadapters.baselines import AnnotatorMode, GlobalMode
+from hyperadapters.baselines import GlobalMode
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.people import People
-from hyperadapters.errors import ConfigError, RunError
-from hyperadapters.evaluation import evaluate
-from hyperadapters.experiments.folder import RunFolder, write_json
-from hyperadapters.experiments.rewrite import change, ordinary_words, written_anew
-from hyperadapters.experiments.traces import check_forgotten
+from hyperadapters.errors import ConfigError
+from hyperadapters.experiments.remade import Counts, write_changed
 from hyperadapters.inference import ALL, POPULATION, ROWS
-from hyperadapters.methods import AnnotatorClassifier
-from hyperadapters.methods.removal import population_is_a_mean, take_rows
-from hyperadapters.tables import write_predictions, write_scores
+from hyperadapters.methods.removal import Shares
 from hyperadapters.tables.frames import column_of, rows_of
 
 if TYPE_CHECKING:
@@ -31,7 +23,7 @@ if TYPE_CHECKING:
 
 def rename_person(run: "Run", annotator: str, to: str, output: Path) -> Path:
     """See `Run.rename`; `run` must be opened anew, for its fitted method is changed."""
-    return _become(run, _Change(run, [annotator], to), output)
+    return write_changed(run, _Change(run, [annotator], to), output)
 
 
 def merge_people(run: "Run", annotators: Sequence[str], to: str, output: Path) -> Path:
@@ -39,7 +31,7 @@ def merge_people(run: "Run", annotators: Sequence[str], to: str, output: Path) -
     names = list(dict.fromkeys([annotators] if isinstance(annotators, str) else annotators))
     if len(names) < 2:
         raise ConfigError("name at least two people who are to be one")
-    return _become(run, _Change(run, names, to), output)
+    return write_changed(run, _Change(run, names, to), output)
 
 
 def shares_of(run: "Run", names: Sequence[str]) -> dict[str, float] | None:
@@ -94,6 +86,16 @@ class _Change:
             raise ConfigError(f"the run knows {self.to} already; merge makes several ids one")
 
     @property
+    def what(self) -> str:
+        """What is done to them."""
+        return "renamed" if self.is_rename else "merged"
+
+    @property
+    def when_nothing_is_left(self) -> str:
+        """What is said where no prediction would be left."""
+        return "nobody else was in dev or test"
+
+    @property
     def is_rename(self) -> bool:
         """Whether it is about one person."""
         return len(self.names) == 1
@@ -122,10 +124,12 @@ class _Change:
         return [name for name in self.run.vocabulary.names if name not in others]
 
     @property
-    def shares(self) -> Mapping[str, float]:
+    def merged(self) -> Mapping[str, Shares]:
         """What the row of the one is the mean of."""
+        if self.is_rename:
+            return {}
         equal = dict.fromkeys(self.names, 1 / len(self.names))
-        return shares_of(self.run, self.names) or equal
+        return {self.to: shares_of(self.run, self.names) or equal}
 
     def people(self, before: People) -> People:
         """What is known of everybody.
@@ -179,49 +183,12 @@ class _Change:
             stays &= column_of(table, "source") != "population"
         return rows_of(table, stays)
 
-
-def _become(run: "Run", new: _Change, output: Path) -> Path:
-    what = "renamed" if new.is_rename else "merged"
-    return written_anew(run, output, what, lambda made: _write(run, made, new, what))
-
-
-def _write(run: "Run", made: RunFolder, new: _Change, what: str) -> None:
-    vocabulary, fitted = new.vocabulary, run.fitted
-    results, people = dict(run.record.results), run.people
-    write_json(made.vocabulary, vocabulary.to_dict())
-    if isinstance(fitted, AnnotatorClassifier):
-        predictions = new.predictions(is_mean=population_is_a_mean(fitted))
-        after = None if people is None else new.people(people)
-        merged = {} if new.is_rename else {new.to: new.shares}
-        fewer = take_rows(fitted, vocabulary, after, taken=new.taken, merged=merged)
-        for key in ("trainable_parameters", "condition_parameters"):
-            if key in results:
-                results[key] = max(0, results[key] - fewer)
-        fitted.save(made.path)
-        if after is not None:
-            write_json(made.people, after.to_dict())
-    else:
-        counted = _recounted(fitted, new)
-        write_json(made.counts, counted.to_dict())
-        predictions = counted.predict(new.predictions(is_mean=False), seed=run.record.seed)
-    if not len(predictions):
-        raise RunError("no prediction would be left; nobody else was in dev or test")
-    write_predictions(predictions, made.predictions)
-    write_scores(evaluate(predictions), made.scores)
-    if run.folder.posterior.exists():
-        new.posterior(Posterior.load(run.folder.posterior)).save(made.posterior)
-    changes = [*run.record.changes, change(what, len(new.names))]
-    record = replace(run.record, results=results, changes=changes, adapted=new.adapted())
-    write_json(made.record, record.to_dict())
-    check_forgotten(made.path, new.gone, ordinary_words(run))
-
-
-def _recounted(fitted: GlobalMode | AnnotatorMode, new: _Change) -> GlobalMode | AnnotatorMode:
-    """The same counts under the new name; those of several people added up."""
-    if isinstance(fitted, GlobalMode):
-        rest = [name for name in fitted.annotators if name not in new.names]
-        return replace(fitted, annotators=tuple(sorted([*rest, new.to])))
-    members = [fitted.counts[name] for name in new.names]
-    rest = {name: counts for name, counts in fitted.counts.items() if name not in new.names}
-    added = tuple(sum(column) for column in zip(*members, strict=True))
-    return replace(fitted, counts=dict(sorted({**rest, new.to: added}.items())))
+    def recounted(self, before: Counts) -> Counts:
+        """The same counts under the new name; those of several people added up."""
+        if isinstance(before, GlobalMode):
+            rest = [name for name in before.annotators if name not in self.names]
+            return replace(before, annotators=tuple(sorted([*rest, self.to])))
+        members = [before.counts[name] for name in self.names]
+        rest = {name: counts for name, counts in before.counts.items() if name not in self.names}
+        added = tuple(sum(column) for column in zip(*members, strict=True))
+        return replace(before, counts=dict(sorted({**rest, self.to: added}.items())))

@@ -25,7 +25,8 @@ from hyperadapters.adapters import AdapterWeights, GroupWeights
 from hyperadapters.backbones import LowerLayers
 from hyperadapters.data.tokens import TokenizedTexts
 from hyperadapters.methods.crossed_layer import CrossedLayer, can_be_crossed
-from hyperadapters.tuner.conditioning import Active, conditioning_of
+from hyperadapters.tuner.active import Active
+from hyperadapters.tuner.conditioning import conditioning_of
 
 if TYPE_CHECKING:
     from hyperadapters.methods.classifier import AnnotatorClassifier

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperadapters.errors import ConditionError
-from hyperadapters.tuner.conditioning import Active
+from hyperadapters.tuner.active import Active
 
 # Attribute of a cache object: what was applied when it was filled.
 MADE_UNDER = "_hyperadapters_made_under"

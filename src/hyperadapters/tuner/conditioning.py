@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hyperadapters.adapters import AdapterWeights
 from hyperadapters.conditions import Attributes, Condition, Instance, InstanceSource, Lookup
 from hyperadapters.errors import ConditionError
+from hyperadapters.tuner.active import Active
 from hyperadapters.tuner.names import check_known
 
 if TYPE_CHECKING:
@@ -19,49 +20,6 @@ if TYPE_CHECKING:
 
 # Instance attribute of the adapted Transformers model that holds its `Conditioning`.
 ATTRIBUTE = "_hyperadapters"
-
-
-@dataclass(frozen=True)
-class Active:
-    """What is applied during a call or a block.
-
-    Attributes:
-        weights: Name of the adapter → its weights.
-        conditions: Name of the adapter → the conditions they were made of.
-        n_rows: Number of rows that have conditions of their own; `None` when any number will do.
-        repeats: Whether rows may be repeated, as `generate` does for beams.
-        state: What else the weights depend on: which model, which adapters, how far trained.
-        pending: Names of the conditions that are known only when a part of the model has run.
-        first_pass: Whether this is the first pass over the input, in which it is read.
-    """
-
-    weights: Mapping[str, AdapterWeights]
-    conditions: Mapping[str, Mapping[str, Tensor]]
-    n_rows: int | None
-    repeats: bool = False
-    state: tuple[Any, ...] = ()
-    pending: frozenset[str] = frozenset()
-    first_pass: bool = False
-
-    def same_conditions(self, other: "Active") -> bool:
-        """Whether the same adapters, in the same state, work under equal conditions."""
-        if self is other or self.conditions is other.conditions:
-            return True
-        if self.state != other.state or self.conditions.keys() != other.conditions.keys():
-            return False
-        return all(
-            self._equal(given, other.conditions[name], self.pending | other.pending)
-            for name, given in self.conditions.items()
-        )
-
-    @staticmethod
-    def _equal(
-        given: Mapping[str, Tensor], theirs: Mapping[str, Tensor], pending: frozenset[str]
-    ) -> bool:
-        names = (given.keys() | theirs.keys()) - pending
-        if not names <= given.keys() & theirs.keys():
-            return False
-        return all(torch.equal(given[name], theirs[name]) for name in names)
 
 
 class Conditioning:
@@ -177,7 +135,7 @@ class Conditioning:
             return
         with self._by_one_thread():
             if not given and previous is not None:
-                self.active = _continued(previous, rows, repeats)
+                self.active = previous.continued(rows, repeats)
             else:
                 self.active = self.generate(
                     {**self.waiting, **given}, rows, repeats=repeats, first_pass=first_pass
@@ -405,14 +363,3 @@ def _is_list(value: Any, condition: Condition) -> bool:
     if isinstance(condition, Attributes) and isinstance(value, list | tuple):
         return bool(value) and hasattr(value[0], "keys")
     return getattr(value, "ndim", 0) == 2
-
-
-def _continued(active: Active, rows: int | None, repeats: bool) -> Active:
-    """What an inner call does with the weights of an outer one."""
-    fixed = None if active.repeats else active.n_rows
-    if rows is not None and fixed is not None and rows != fixed:
-        raise ConditionError(
-            f"got a batch of {rows} rows inside a block with conditions of {fixed} rows; give one "
-            "condition for all rows, or batches of that many rows"
-        )
-    return replace(active, repeats=True) if repeats and not active.repeats else active

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from hyperadapters.conditions import Instance, InstanceSource
 from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.tuner import cache, checkpointing
-from hyperadapters.tuner.conditioning import ATTRIBUTE, Active, Conditioning
+from hyperadapters.tuner.active import Active
+from hyperadapters.tuner.conditioning import ATTRIBUTE, Conditioning
 from hyperadapters.tuner.instance import first_pass, is_decoder, pooled, read_outputs
 from hyperadapters.tuner.names import check_keywords
 from hyperadapters.tuner.token import with_tokens

@@ -5,6 +5,8 @@ import string
 import pandas as pd
 import pytest
 
+from task_files import save
+
 WORDS = [f"w{number}" for number in range(300)]
 
 
@@ -115,3 +117,8 @@ def sentences():
             "label": [number % 2 for number in range(n_rows)],
         }
     )
+
+
+@pytest.fixture
+def cola_file(sentences, tmp_path):
+    return save(sentences, tmp_path / "cola.csv")

@@ -161,7 +161,7 @@ def test_a_cell_that_fails_is_named_and_the_others_are_kept(toy, tiny_t5, tmp_pa
                 tmp_path / "all",
                 backbone=tiny_t5,
                 progress=seen,
-                **{**toy.QUICK, **LEARN},
+                **toy.QUICK,
             )
     cell = tmp_path / "all" / "hyperdecoder" / "seed-3"
     assert "MemoryError" in (cell / "error.txt").read_text()

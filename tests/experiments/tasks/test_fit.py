@@ -105,6 +105,7 @@ def test_the_built_in_backbone(toy, tmp_path):
     assert load_tasks(tmp_path / "run").predict("tone", toy.tone(5))["predicted"].notna().all()
 
 
+@pytest.mark.slow
 def test_tasks_are_learned(toy, tiny_t5, tmp_path):
     """Four tasks by full fine-tuning: words, a number, and a span in one of several windows."""
     path = toy.write_mixture(tmp_path, "tone", "colour", "where")

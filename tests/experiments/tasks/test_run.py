@@ -93,6 +93,7 @@ load_tasks(sys.argv[1]).predict("colour", sys.argv[2]).to_parquet(sys.argv[3])
 """
 
 
+@pytest.mark.slow
 def test_another_process_answers_the_same(run, toy, tmp_path):
     toy.colour(20).to_csv(tmp_path / "rows.csv", index=False)
     files = [run.folder.path, tmp_path / "rows.csv", tmp_path / "out.parquet"]
