@@ -9,6 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 demo: $(VENV)/.installed
 	$(BIN)/hyperadapters demo
+	@echo "(The command is in $(BIN); '. $(BIN)/activate' puts it on the path of this shell.)"
 
 # The demo's run as a web page.
 serve: $(VENV)/.installed

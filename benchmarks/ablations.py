@@ -86,6 +86,9 @@ VARIATIONS: dict[str, Variation] = dict(
         _of(weight_decay=0.1),
         _of(r=8),
         _of(batch_size=32),
+        _of(stop_by="annotators"),
+        _of(label_balance=0.5),
+        _of(label_balance=1.0),
     ]
 )
 

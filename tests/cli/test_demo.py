@@ -31,7 +31,12 @@ def test_what_the_demo_shows(command, small_demo, tmp_path, monkeypatch):
     assert out.count("by the rule") == 9
     for person in demo.PEOPLE:
         assert out.count(person) == 3
-    assert "hyperadapters predict mine/hyperlora --input" in out
+    typed = done.out.replace("\\\n", " ").splitlines()
+    lines = [line.split() for line in typed if "  hyperadapters " in line]
+    assert [line[1] for line in lines] == ["jury", "predict", "serve", "report"]
+    for line in lines[:2]:  # what it says can be typed
+        assert command(*line[1:]).status == 0
+    assert len(pd.read_csv("verdicts.csv")) == len(pd.read_csv("mine/comments.csv")) > 0
     assert (tmp_path / "mine" / "hyperlora" / "adapter_model.safetensors").exists()
 
 

@@ -20,6 +20,10 @@ def test_of_a_run(command, quick_run, texts_csv, tmp_path):
     outcome = command("jury", quick_run, "--input", texts_csv, *who, "--output", out)
     assert outcome.status == 0, outcome.err
     assert "3 verdicts by up to 6 jurors" in outcome.out
+    shown = [line.split() for line in outcome.out.splitlines() if line.startswith("  dissent ")]
+    dissents = [float(line[1]) for line in shown]
+    assert len(shown) == 3 and dissents == sorted(dissents, reverse=True)
+    assert all(line[2] in ("fine", "toxic") and line[3:] for line in shown)
     table = pd.read_csv(out)
     assert table["text_id"].tolist() == [1, 2, 3]
     assert table["dissent"].between(0, 0.5).all() and table["low_toxic"].notna().all()

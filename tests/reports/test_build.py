@@ -194,6 +194,27 @@ def test_parameters_cross_where_the_sizes_say(whole):
     assert f"They cross at {int(np.ceil(crossing))} annotators" in Page(whole).text
 
 
+def test_invented_people_are_marked_and_no_prediction_is_an_opinion(make, tmp_path, whole):
+    words = Page(whole).text
+    assert "It is not that person's opinion." in words and "Simulated" not in words
+    predictions = make.answers("hyperlora", 0.9)
+    predictions["annotator"] = predictions["annotator"].replace("p00", "sim-ada")
+    folder = make.run(tmp_path / "run", predictions, vectors=make.vectors())
+    assert "Simulated data: these people are invented." in Page(page_of(folder, tmp_path)).text
+
+
+def test_downloads_hold_no_formulas(make, tmp_path):
+    predictions = make.answers("hyperlora", 0.9)
+    predictions["annotator"] = "=" + predictions["annotator"]
+    folder = make.run(tmp_path / "run", predictions, vectors=make.vectors())
+    links = [
+        dict(attributes).get("href", "") for _, attributes in Page(page_of(folder, tmp_path)).tags
+    ]
+    tables = [base64.b64decode(link.partition(",")[2]) for link in links if "text/csv" in link]
+    assert any(b"'=p00" in table for table in tables)
+    assert not any(line.startswith(b"=") for table in tables for line in table.splitlines())
+
+
 def test_a_single_run_has_no_baseline_and_says_so(runs, tmp_path):
     words = Page(page_of(runs / "hyperlora" / "seed-0", tmp_path)).text
     assert "there is no other method to compare with" in words

@@ -163,6 +163,28 @@ def test_sizes(serve):
     assert "6 annotators; at most 5" in detail(client.post("/v1/predict", json=asked), 422)
 
 
+def test_ten_megabytes_are_refused_as_they_are_and_in_pieces(client):
+    content = json.dumps({"texts": ["a" * 10**7]}).encode()
+    assert "2,097,152 bytes" in detail(
+        client.post("/v1/predict", content=content, headers=JSON), 413
+    )
+    pieces = (content[start : start + 2**16] for start in range(0, len(content), 2**16))
+    assert "2,097,152 bytes" in detail(
+        client.post("/v1/predict", content=pieces, headers=JSON), 413
+    )
+    assert client.post("/v1/predict", json={"texts": ["a"]}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "a\x00b", "%2e%2e%2f"])
+def test_names_are_no_paths(client, name):
+    for path, asked in (
+        ("/v1/predict", {"texts": ["a"], "annotators": [name]}),
+        ("/v1/export", {"annotator": name}),
+        ("/v1/forget", {"annotators": [name]}),
+    ):
+        assert "nobody is called" in detail(client.post(path, json=asked), 404)
+
+
 def test_all_requests_together_have_a_limit_too(serve):
     client = serve(limits=Limits(held_bytes=1000))
     asked = {"texts": ["a" * 1000]}

@@ -1,6 +1,7 @@
 """The page in a real browser: every flow clicked through, and by keyboard alone."""
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -205,6 +206,10 @@ def test_somebody_new_is_learned_saved_and_taken_along(opened, served):
     assert download.value.suggested_filename.endswith("-lora.zip")
     page.get_by_role("button", name="Take back").first.click()
     page.locator("#newcomer").get_by_text("After 1 label you are").wait_for()
+    page.click("#ask-button")  # and among everyone it is said how well zoe is known
+    page.locator("#everyone").get_by_text("In brackets 90 % intervals").wait_for()
+    sure = page.locator("#everyone tbody tr", has_text="<b>zoe</b>").locator("td.number").first
+    assert re.fullmatch(r"\d+ % \(\d+ % to \d+ %\)", sure.inner_text())
 
 
 def test_a_table(opened, address, tmp_path):

@@ -254,3 +254,36 @@ def test_invented_people_are_marked(serve):
     client.post("/v1/adapt", json={"ratings": ratings_of("sim-ada")})
     assert client.get("/v1/run").json()["simulated"] is True
     assert client.post("/v1/predict", json={"texts": ["a"]}).json()["simulated"] is True
+
+
+def test_how_sure_the_model_is_of_somebody(serve, tmp_path):
+    client = serve()
+    asked = {"texts": [BAD_TEXT, GOOD_TEXT], "intervals": True}
+    for text in client.post("/v1/predict", json=asked).json()["texts"]:
+        assert all("low" not in person for person in text["people"])  # people of training
+    client.post("/v1/adapt", json={"ratings": ratings_of("zoe")[:3]})
+    found = client.post("/v1/predict", json=asked).json()["texts"]
+    wanted = load(tmp_path / "run").predict([BAD_TEXT, GOOD_TEXT], ["zoe"], intervals=True)
+    for text, row in zip(found, wanted.to_dict("records"), strict=True):
+        assert [person["annotator"] for person in text["people"] if "low" in person] == ["zoe"]
+        zoe = text["people"][-1]
+        for side in ("low", "high"):
+            ends = [row[f"{side}_{label}"] for label in ("fine", "toxic")]
+            np.testing.assert_allclose(zoe[side], ends, atol=1e-5)
+        assert 0.01 < zoe["high"][0] - zoe["low"][0] < 1
+    asked |= {"annotators": "population"}
+    (nobody, _) = client.post("/v1/predict", json=asked).json()["texts"]
+    (stranger,) = nobody["people"]
+    assert stranger["low"][1] < stranger["p"][1] < stranger["high"][1]
+
+
+def test_a_jurys_interval_holds_what_is_not_known_of_its_members(serve):
+    client = serve(limits=Limits(interval_rows=2))
+    client.post("/v1/adapt", json={"ratings": ratings_of("zoe")[:2]})
+    asked = {"texts": [BAD_TEXT], "jury": {"people": ["zoe"]}}
+    (plain,) = client.post("/v1/predict", json=asked).json()["texts"]
+    assert plain["verdict"]["low"] == [None, None]
+    (told,) = client.post("/v1/predict", json=asked | {"intervals": True}).json()["texts"]
+    assert told["verdict"]["low"][0] < told["verdict"]["p"][0] < told["verdict"]["high"][0]
+    answer = client.post("/v1/predict", json=asked | {"texts": ["a"] * 3, "intervals": True})
+    assert "3 texts times 1 annotators with intervals" in detail(answer, 422)

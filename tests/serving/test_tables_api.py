@@ -42,6 +42,16 @@ def test_one_row_for_every_text(client, quick_run):
     assert {"share_toxic", "predicted", "disagreement"} <= set(found)
 
 
+def test_words_that_would_be_formulas(client):
+    table = '=id,text,n\n=1+1,@bad cruel the,-1\nb,"=HYPERLINK(""x"")",2\n'
+    plain = fetched(client, table)
+    assert plain["text"].tolist() == ["@bad cruel the", '=HYPERLINK("x")']
+    safe = fetched(client, table, spreadsheet=True)
+    assert safe["text"].tolist() == ["'@bad cruel the", '\'=HYPERLINK("x")']
+    assert safe["'=id"].tolist() == ["'=1+1", "b"] and safe["n"].tolist() == [-1, 2]
+    np.testing.assert_allclose(safe["p_toxic"], plain["p_toxic"], atol=1e-6)
+
+
 def test_one_row_for_every_text_and_person(client):
     found = fetched(client, TABLE, per="person")
     assert len(found) == 36 and found["annotator"].nunique() == 12

@@ -43,6 +43,8 @@ def _free_name(wanted: Path) -> Path:
 def _show(result: Any, folder: Path) -> None:
     from rich.console import Console
 
+    from hyperadapters.experiments.demo import COMMENTS, RATINGS
+
     console = Console(highlight=False)
     console.print(
         "\n[bold]SIMULATED DATA[/bold]: 720 comments written for this demo, rated by 40 invented\n"
@@ -58,11 +60,17 @@ def _show(result: Any, folder: Path) -> None:
         "all alike.\n"
     )
     _show_texts(result.texts, console)
+    run, output = f"{folder}/hyperlora", "--output"
     console.print(
-        f"The runs are in {folder}. Next, your own comments (a column text):\n"
-        f"  hyperadapters predict {folder}/hyperlora --input comments.csv \\\n"
-        "    --output predictions.csv --annotators all",
+        f"The runs are in {folder}; the ratings ({RATINGS}) and held-out comments ({COMMENTS})\n"
+        "too. Next, a jury of nine, what everyone says, a page to ask them, a report:\n"
+        f"  hyperadapters jury {run} --input {folder}/{COMMENTS} --draw 9 {output} verdicts.csv\n"
+        f"  hyperadapters predict {run} --input {folder}/{COMMENTS} --annotators all \\\n"
+        f"    {output} predictions.csv\n"
+        f"  hyperadapters serve {run}\n"
+        f"  hyperadapters report {folder} --data {folder}/{RATINGS} {output} report.html",
         soft_wrap=True,
+        markup=False,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,9 @@ from hyperadapters.cli.options import TEXT, Annotator, AttributesFile, Item, Tex
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_SHOWN = 3
+"""Verdicts that are shown on the screen."""
 
 
 def jury(
@@ -99,7 +103,7 @@ def jury(
     if source.is_dir():
         if input is None:
             raise ConfigError(f"{source} is a run: name the texts it is asked about with --input")
-        verdicts = _of_run(source, input, juror, wanted, draw, seed, told, list(text), item)
+        verdicts, words = _of_run(source, input, juror, wanted, draw, seed, told, list(text), item)
     else:
         if input is not None:
             raise ConfigError(f"--input is for a run folder, and {source} is none")
@@ -107,7 +111,7 @@ def jury(
         people = sorted(set(table["annotator"]))
         named = parse_jurors(juror, people) if juror else None
         weights = choose_jurors(people, named, where=wanted, draw=draw, seed=seed, attributes=told)
-        verdicts = verdicts_by(table, weights, seed=seed)
+        verdicts, words = verdicts_by(table, weights, seed=seed), {}
         left_out = len(set(table["text_id"]) - set(verdicts["text_id"]))
         if left_out:
             typer.echo(f"{left_out:,} texts are left out: there is no prediction by a juror")
@@ -118,6 +122,17 @@ def jury(
         f"{len(verdicts):,} verdicts by up to {jurors:,} jurors in {output}; "
         f"mean dissent {dissent:.3f}"
     )
+    _show_most_contested(verdicts, words)
+
+
+def _show_most_contested(verdicts: "pd.DataFrame", words: dict[str, str]) -> None:
+    """The verdicts with most dissent, so that a file need not be opened to see what it is."""
+    for row in verdicts.sort_values("dissent", ascending=False).head(MOST_SHOWN).to_dict("records"):
+        text = words.get(row["text_id"], row["text_id"])
+        shown = "".join(
+            sign if sign.isprintable() else " " for sign in shorten(str(text), 60, placeholder="…")
+        )
+        typer.echo(f"  dissent {row['dissent']:.2f}  {row['verdict']}  {shown}")
 
 
 def _of_run(
@@ -130,7 +145,7 @@ def _of_run(
     told: "pd.DataFrame | None",
     text: list[str],
     item: str,
-) -> "pd.DataFrame":
+) -> "tuple[pd.DataFrame, dict[str, str]]":
     from hyperadapters.cli.row_progress import shown_rows
     from hyperadapters.data import read_annotations
     from hyperadapters.experiments import load
@@ -144,8 +159,10 @@ def _of_run(
         input, text=text, item=item, allow_leaks=True, min_labels=0, needs_annotator=False
     )
     texts = columns_of(table, [n for n in ("text_id", "text", "text_pair") if n in table])
+    words = dict(zip(texts["text_id"].astype(str), texts["text"].astype(str), strict=True))
     with shown_rows() as progress:
-        return verdicts_of_run(run, texts.drop_duplicates(), weights, seed=seed, progress=progress)
+        texts = texts.drop_duplicates()
+        return verdicts_of_run(run, texts, weights, seed=seed, progress=progress), words
 
 
 def parse_jurors(given: Sequence[str], people: Sequence[str]) -> dict[str, float]:

@@ -29,7 +29,7 @@ The forty people are of eight kinds:
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Literal
@@ -163,11 +163,6 @@ def annotators() -> tuple[SimulatedAnnotator, ...]:
         for name, threshold, weight, strict, lenient in _TOPIC_PEOPLE
     )
     return (*_PLAIN_PEOPLE, *topic_sensitive)
-
-
-def is_simulated(names: Iterable[str]) -> bool:
-    """Whether one of these annotators is one of the forty, so that ratings were simulated."""
-    return not {person.name for person in annotators()}.isdisjoint(names)
 
 
 def load_comments() -> pd.DataFrame:

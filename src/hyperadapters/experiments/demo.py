@@ -19,6 +19,7 @@ from hyperadapters.training import Progress
 
 METHODS = ("hyperlora", "intercept", "text-only", "annotator-mode", "global-mode")
 METRICS = ("accuracy", "macro_f1", "annotator_macro_f1", "nll", "minority_accuracy")
+RATINGS, COMMENTS = "ratings.csv", "comments.csv"
 PEOPLE = ("sim-ada", "sim-bela", "sim-kira")
 # Comments that are somewhat rude, without irony: people's rules differ on them, and one sees why.
 SEVERITIES_SHOWN = (1, 2, 3)
@@ -48,7 +49,8 @@ def run_demo(output: Path, progress: Progress | None = None, **settings: Any) ->
     """Train on the demo data with every method of the demo.
 
     Args:
-        output: Folder for the run folders, one per method.
+        output: Folder for the run folders, one per method; beside them the ratings
+            (`ratings.csv`) and the comments of the test split (`comments.csv`), to go on with.
         progress: Who watches.
         **settings: Settings of the trained methods.
 
@@ -66,6 +68,8 @@ def run_demo(output: Path, progress: Progress | None = None, **settings: Any) ->
     comments = load_comments().merge(ratings[["text_id", "split"]].drop_duplicates())
     held_out = rows_of(comments, column_of(comments, "split") == "test").drop(columns="split")
     texts = columns_of(held_out, ["text_id", "text"])
+    ratings.to_csv(output / RATINGS, index=False)
+    texts.to_csv(output / COMMENTS, index=False)
     predicted = {name: run.predict(texts) for name, run in runs.items()}
     truth = true_probabilities()
     recovery = {name: recovery_of(frame, truth) for name, frame in predicted.items()}

@@ -22,6 +22,7 @@ class Settings(SettingsTable):
         "precision": ("float32", "bfloat16"),
         "tuning": ("lora", "full"),
         "deviation": ("lora", "head"),
+        "stop_by": ("rows", "annotators"),
         "keep_states": ("memory", "disk", "no"),
         "decision": DECISIONS,
         "head": HEADS,
@@ -101,6 +102,13 @@ class Settings(SettingsTable):
         0.0, "parameters are averaged over about so many of the last epochs; 0: the last ones count"
     )
     max_grad_norm: float = setting(1.0, "gradients are clipped to this norm")
+    label_balance: float = setting(
+        0.0,
+        "power to which rare labels weigh more in the loss; 0: rows are alike, 1: labels are",
+    )
+    stop_by: str = setting(
+        "rows", "the dev nll that decides when to stop: the mean over rows, or over annotators"
+    )
     patience: int = setting(2, "stop after so many evaluations without a better dev nll")
     evaluations_per_epoch: int = setting(1, "how often the dev split is scored")
     batches_by_text: bool = setting(True, "keep the ratings of a text in one batch")

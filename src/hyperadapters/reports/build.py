@@ -16,6 +16,7 @@ from hyperadapters.reports.render import inline, require_matplotlib, to_bytes
 from hyperadapters.reports.source import Source
 from hyperadapters.reports.vectors import attributes_of
 from hyperadapters.tables.scores import refuse_to_overwrite, replacing
+from hyperadapters.tables.spreadsheet import for_spreadsheets
 
 LARGEST_DOWNLOAD = 150_000
 """Bytes of numbers that a page holds for one picture; more are written with `figures` only."""
@@ -161,7 +162,11 @@ def _download(picture: Picture) -> Markup:
 
 
 def _csv(picture: Picture) -> bytes:
-    return picture.data.to_csv(index=False, lineterminator="\n").encode(errors="replace")
+    return (
+        for_spreadsheets(picture.data)
+        .to_csv(index=False, lineterminator="\n")
+        .encode(errors="replace")
+    )
 
 
 def _write_figures(sections: Sequence[Section], folder: Path) -> None:

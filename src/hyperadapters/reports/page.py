@@ -44,7 +44,12 @@ STYLE = (
     "padding:.3rem 0}"
     "@media print{body{max-width:none;font-size:11pt;padding:0}nav,.down{display:none}"
     ".pictures{grid-template-columns:1fr 1fr}.scroll{overflow:visible}h2{break-after:avoid}"
-    "table{font-size:8pt}td.right{white-space:normal}}"
+    "table{font-size:8pt}th,td{padding:.2rem .3rem}td.left{min-width:0}tbody th{min-width:5rem}"
+    "td.right{white-space:normal}td.right small{font-size:5.8pt;white-space:nowrap}"
+    "tr{break-inside:avoid}"
+    # What can be opened is open on paper.
+    "summary{list-style:none;font-weight:600}"
+    "details::details-content{display:block;content-visibility:visible;height:auto}}"
 )
 
 

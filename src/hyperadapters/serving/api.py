@@ -71,7 +71,12 @@ def asking_routes(
             "can_export": current.has_loras,
             "read_only": read_only,
             "notice": NOTICE,
-            "limits": {"texts": limits.texts, "characters": limits.characters, "rows": limits.rows},
+            "limits": {
+                "texts": limits.texts,
+                "characters": limits.characters,
+                "rows": limits.rows,
+                "interval_rows": limits.interval_rows,
+            },
         }
 
     @router.get("/v1/annotators", tags=["run"], responses={401: PROBLEMS[401]})

@@ -13,16 +13,20 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hyperadapters.data.batches import prediction_batches
+from hyperadapters.data.batches import RowBatch, prediction_batches
 from hyperadapters.data.tokens import TokenizedTexts, tokenize
 from hyperadapters.methods import AnnotatorClassifier, Examples
 from hyperadapters.methods.everyone import Everyone
+from hyperadapters.serving.lanes import Lanes
 
 FEW = 8
 """So many annotators of a text, and no more, are rows of a mixed batch."""
 
 ROWS = 16
 """Rows of a mixed batch that go through the model together."""
+
+FEW_ROWS = 4
+"""So few are not shared out among several copies of the model."""
 
 MAX_KEPT_BYTES = 512 * 2**20
 """Memory for the weights of sets of annotators that were asked before."""
@@ -80,7 +84,10 @@ class Kept:
 
 @torch.no_grad()
 def answers_to(
-    classifier: AnnotatorClassifier, kept: Kept, questions: Sequence[Asked]
+    classifier: AnnotatorClassifier,
+    kept: Kept,
+    questions: Sequence[Asked],
+    lanes: Lanes | None = None,
 ) -> list[Probabilities]:
     """Probabilities of every label for each question; the same as if each were asked alone.
 
@@ -88,7 +95,9 @@ def answers_to(
         classifier: The classifier.
         kept: What is kept for it.
         questions: The questions.
+        lanes: The classifier and copies of it, where there are any.
     """
+    lanes = lanes or Lanes([classifier])
     answers: list[Probabilities | None] = [None] * len(questions)
     together: dict[tuple[int, ...], list[int]] = {}
     mixed: list[int] = []
@@ -104,7 +113,7 @@ def answers_to(
         for place, part in zip(places, np.split(found, ends), strict=True):
             answers[place] = part
     if mixed:
-        found = _mixed(classifier, [questions[place] for place in mixed])
+        found = _mixed(classifier, lanes, [questions[place] for place in mixed])
         for place, part in zip(mixed, found, strict=True):
             answers[place] = part
     return [answer for answer in answers if answer is not None]
@@ -117,7 +126,9 @@ def _tokens(classifier: AnnotatorClassifier, questions: Sequence[Asked]) -> Toke
     return tokenize(tokenizer, texts, pairs or None, length)
 
 
-def _mixed(classifier: AnnotatorClassifier, questions: Sequence[Asked]) -> list[Probabilities]:
+def _mixed(
+    classifier: AnnotatorClassifier, lanes: Lanes, questions: Sequence[Asked]
+) -> list[Probabilities]:
     """Rows of any texts and annotators; a text that occurs several times is read once."""
     distinct: dict[tuple[str, str | None], int] = {}
     text_of_row: list[int] = []
@@ -143,7 +154,7 @@ def _mixed(classifier: AnnotatorClassifier, questions: Sequence[Asked]) -> list[
         tokens,
         classifier.attributes_of(who),
     )
-    found = _probabilities(classifier, examples)
+    found = _probabilities(lanes, examples, len(classifier.labels))
     shapes = [(len(question.texts), len(question.annotators)) for question in questions]
     ends = np.cumsum([n * m for n, m in shapes])[:-1]
     parts = np.split(found, ends)
@@ -151,12 +162,18 @@ def _mixed(classifier: AnnotatorClassifier, questions: Sequence[Asked]) -> list[
 
 
 def _probabilities(
-    classifier: AnnotatorClassifier, examples: Examples
+    lanes: Lanes, examples: Examples, n_labels: int
 ) -> Float[np.ndarray, "rows labels"]:
     """As the classifier's own, in batches of texts of similar length: less is padding."""
-    classifier.model.eval()
-    found = np.empty((len(examples), len(classifier.labels)))
-    for batch in prediction_batches(examples.text_of_row, examples.tokens.lengths, ROWS):
+    found = np.empty((len(examples), n_labels))
+
+    def answer(classifier: AnnotatorClassifier, batch: RowBatch) -> None:
+        classifier.model.eval()
         logits = classifier.logits(examples, batch)
         found[batch.rows] = logits.double().softmax(dim=-1).cpu().numpy()
+
+    share = max(FEW_ROWS, -(-len(examples) // len(lanes)))
+    size = min(ROWS, share)
+    batches = [*prediction_batches(examples.text_of_row, examples.tokens.lengths, size)]
+    lanes.each(answer, batches)
     return found

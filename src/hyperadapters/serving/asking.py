@@ -13,6 +13,7 @@ from hyperadapters.errors import ConfigError
 from hyperadapters.evaluation.jury import verdicts_of
 from hyperadapters.inference import ALL, POPULATION
 from hyperadapters.labels import Decision
+from hyperadapters.serving.bounds import Bounds, check_bounds
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.refusals import RefusedError
 from hyperadapters.serving.schemas import NOTICE, Jury, PredictRequest
@@ -149,10 +150,14 @@ async def predict(asked: PredictRequest, served: Served, limits: Limits) -> dict
             raise RefusedError(422, f"{len(who):,} annotators; at most {limits.annotators:,}")
         check_known(current, who)
     check_rows(len(texts), served.n_asked(who), limits)
-    answer = await awaited(served.ask(Question(texts, pairs, who)), limits)
-    found = answered(answer, people=asked.people)
+    question, bounds = Question(texts, pairs, who), None
+    answer = await awaited(served.ask(question), limits)
+    if asked.intervals:
+        check_bounds(len(texts), answer.annotators, answer.current.directory, limits)
+        bounds = await awaited(served.bounds(question, answer), limits)
+    found = answered(answer, bounds, people=asked.people)
     if asked.jury is not None and weights is not None:
-        verdicts = await asyncio.to_thread(_verdicts, answer, weights, asked.jury)
+        verdicts = await asyncio.to_thread(_verdicts, answer, bounds, weights, asked.jury)
         found["members"] = [
             {"annotator": name, "weight": float(weight)}
             for name, weight in zip(answer.annotators, weights, strict=True)
@@ -162,7 +167,7 @@ async def predict(asked: PredictRequest, served: Served, limits: Limits) -> dict
     return found
 
 
-def answered(answer: Answer, *, people: bool) -> dict[str, Any]:
+def answered(answer: Answer, bounds: Bounds | None, *, people: bool) -> dict[str, Any]:
     """An answer as it is sent."""
     labels, directory = answer.current.run.labels, answer.current.directory
     decided = decided_of(answer)
@@ -178,12 +183,21 @@ def answered(answer: Answer, *, people: bool) -> dict[str, Any]:
                 {"annotator": name, "predicted": label, "p": p, "source": source}
                 for name, label, p, source in each
             ]
+    if people and bounds is not None:
+        for text, told in enumerate(texts):
+            for place, person in enumerate(told["people"]):
+                if (ends := bounds.of(text, place)) is not None:
+                    person["low"], person["high"] = _rounded(ends)
     return {
         "labels": list(labels.names),
         "notice": NOTICE,
         "simulated": directory.simulated,
         "texts": texts,
     }
+
+
+def _rounded(ends: tuple[list[float], list[float]]) -> list[list[float]]:
+    return [[round(end, DIGITS) for end in side] for side in ends]
 
 
 def decided_of(answer: Answer) -> Int[np.ndarray, "texts annotators"]:
@@ -193,17 +207,21 @@ def decided_of(answer: Answer) -> Int[np.ndarray, "texts annotators"]:
     return found.reshape(answer.p.shape[:2])
 
 
-def frame_of(answer: Answer) -> pd.DataFrame:
-    """Answers as rows: `text_id` (a number), `annotator`, `predicted`, probabilities."""
+def frame_of(answer: Answer, bounds: Bounds | None = None) -> pd.DataFrame:
+    """Answers as rows: `text_id` (a number), `annotator`, `predicted`, probabilities, intervals."""
     run = answer.current.run
     n_texts, n_people, n_labels = answer.p.shape
-    flat = answer.p.reshape(-1, n_labels)
+    flat, ends = answer.p.reshape(-1, n_labels), {}
+    for side in () if bounds is None else ("low", "high"):
+        of_labels = getattr(bounds, side).reshape(-1, n_labels).T
+        ends |= {f"{side}_{name}": of_labels[i] for i, name in enumerate(run.labels.names)}
     return pd.DataFrame(
         {
             "text_id": np.repeat(np.arange(n_texts), n_people),
             "annotator": np.tile(np.asarray(answer.annotators, object), n_texts),
             "predicted": run.labels.decode(decided_of(answer).ravel()),
             **dict(zip(run.labels.columns, flat.T, strict=True)),
+            **ends,
         }
     )
 
@@ -213,10 +231,12 @@ def decision_of(current: Current) -> Decision:
     return current.run.record.settings.get("decision", "mode")
 
 
-def _verdicts(answer: Answer, weights: np.ndarray, jury: Jury) -> list[dict[str, Any]]:
+def _verdicts(
+    answer: Answer, bounds: Bounds | None, weights: np.ndarray, jury: Jury
+) -> list[dict[str, Any]]:
     run = answer.current.run
     record = run.record
-    rows = frame_of(answer).assign(split="test", method=record.method, seed=record.seed)
+    rows = frame_of(answer, bounds).assign(split="test", method=record.method, seed=record.seed)
     counting = {
         name: float(weight)
         for name, weight in zip(answer.annotators, weights, strict=True)

@@ -14,6 +14,7 @@ class Limits:
         characters: Characters of a text.
         annotators: Annotators that a request may name.
         rows: Texts × annotators of a request: about how long the machine is busy with it.
+        interval_rows: Texts × annotators of a request that get intervals.
         table_rows: Texts × annotators of a table.
         labels: Labels of a request to learn somebody.
         held_bytes: Size of all requests that are in memory at a time.
@@ -25,6 +26,7 @@ class Limits:
         connections: Open connections.
         batch_rows: Rows that are put through the model together.
         join_seconds: How long the first of them waits for others.
+        lanes: How many batches may run at the same time, each in a thread of its own.
     """
 
     body_bytes: int = 2 * 2**20
@@ -34,6 +36,7 @@ class Limits:
     characters: int = 20_000
     annotators: int = 10_000
     rows: int = 20_000
+    interval_rows: int = 2_000
     table_rows: int = 2_000_000
     labels: int = 2_000
     tables: int = 8
@@ -44,3 +47,4 @@ class Limits:
     connections: int = 1_000
     batch_rows: int = 256
     join_seconds: float = 0.003
+    lanes: int = 1

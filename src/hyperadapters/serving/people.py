@@ -10,10 +10,10 @@ from jaxtyping import Float
 
 from hyperadapters.adaptation import PersonalVectors
 from hyperadapters.conditions import Vocabulary
-from hyperadapters.data.demo import is_simulated
 from hyperadapters.data.people import People
 from hyperadapters.experiments import Run
 from hyperadapters.methods import AnnotatorClassifier
+from hyperadapters.tables.simulated import is_simulated
 
 LEAST_PEOPLE = 4
 """Fewer make no map."""

@@ -42,6 +42,11 @@ class PredictRequest(Strict):
     )
     jury: Jury | None = Field(None, description="Asked in the place of `annotators`.")
     people: bool = Field(True, description="Whether to say what each person would say.")
+    intervals: bool = Field(
+        False,
+        description="Whether to say how sure the model is of people who were added later, and of "
+        "nobody in particular; of people of training it is not known.",
+    )
 
     model_config = ConfigDict(
         extra="forbid",
@@ -100,6 +105,10 @@ class Person(BaseModel):
     predicted: Label
     p: list[float]
     source: str
+    low: list[float] | None = Field(
+        None, description="Lower ends of 90 % intervals, where they were asked for and are known."
+    )
+    high: list[float] | None = None
 
 
 class Summary(BaseModel):

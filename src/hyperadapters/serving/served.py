@@ -1,5 +1,6 @@
 """The run that is served: asked by many, changed by one at a time, on disk in one step."""
 
+import gc
 import hashlib
 import io
 import tempfile
@@ -7,7 +8,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +17,18 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from jaxtyping import Float
 
+from hyperadapters.adaptation import Intervals
 from hyperadapters.errors import ConditionError, RunError
 from hyperadapters.experiments import Run, load
+from hyperadapters.experiments.adapt import intervals_of
 from hyperadapters.experiments.export import folder_name
 from hyperadapters.experiments.folder import RunFolder
 from hyperadapters.inference import ALL, POPULATION
 from hyperadapters.methods import AnnotatorClassifier
 from hyperadapters.serving.asked import Asked, Kept, answers_to
 from hyperadapters.serving.batcher import Batcher
+from hyperadapters.serving.bounds import Bounds, bounds_of
+from hyperadapters.serving.lanes import Lanes
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.newcomer import Glimpse, glimpse
 from hyperadapters.serving.people import Directory
@@ -58,13 +64,24 @@ class Current:
         run: The run, with its model in memory.
         directory: Its people.
         kept: Weights of sets of annotators asked last.
+        lanes: The model, and copies of it.
         stamp: What the folder held when it was opened.
     """
 
     run: Run
     directory: Directory
     kept: Kept | None
+    lanes: Lanes | None
     stamp: str
+
+    @cached_property
+    def intervals(self) -> Intervals:
+        """How sure the run is of people.
+
+        Raises:
+            ConfigError: Its method has no vector of a person.
+        """
+        return intervals_of(self.run)
 
     @property
     def has_loras(self) -> bool:
@@ -107,7 +124,8 @@ class Served:
         if self.path.parent.is_dir():
             with self._locked():
                 tidy(self.path)
-        self.current = _opened(self.path, load(self.path))
+        self._n_lanes = limits.lanes
+        self.current = _opened(self.path, load(self.path), self._n_lanes)
         self.batcher: Batcher[Question, Answer] = Batcher(
             self._answers,
             batch_rows=limits.batch_rows,
@@ -126,6 +144,17 @@ class Served:
         if annotators == ALL:
             return len(self.current.run.vocabulary)
         return 1 if isinstance(annotators, str) else len(annotators)
+
+    def bounds(self, question: Question, answer: Answer) -> "Future[Bounds]":
+        """How sure the run that has answered is of those who were asked."""
+        current, columns = answer.current, answer.current.run.labels.columns
+        texts, pairs = question.texts, question.pairs
+        return self.batcher.alone(
+            lambda: bounds_of(
+                *(current.intervals, current.directory, texts, pairs),
+                *(answer.annotators, answer.p, tuple(columns)),
+            )
+        )
 
     def glimpse(self, ratings: pd.DataFrame, texts: pd.DataFrame) -> "Future[Glimpse]":
         """See `newcomer.glimpse`."""
@@ -163,7 +192,7 @@ class Served:
                 Asked(q.texts, q.pairs, tuple(run.vocabulary.indices(n).tolist()))
                 for q, n in zip(questions, names, strict=True)
             ]
-            found = answers_to(run.fitted, current.kept, asked)
+            found = answers_to(run.fitted, current.kept, asked, current.lanes)
         return [Answer(current, n, p) for n, p in zip(names, found, strict=True)]
 
     def _export(self, annotator: str, include_head: bool) -> bytes:
@@ -188,7 +217,7 @@ class Served:
             try:
                 # Loaded before anything is replaced: what cannot be read is not put in place.
                 new = make(self.current.run, made)
-                _ = new.fitted
+                opened = _opened(made, new, self._n_lanes)
                 put_in_place(made, self.path)
             except BaseException:
                 discard(made)
@@ -196,7 +225,8 @@ class Served:
             moved = Run(
                 RunFolder(self.path), new.record, new.labels, new.vocabulary, fitted=new.fitted
             )
-            self.current = _opened(self.path, moved)
+            self.current = replace(opened, run=moved)
+            gc.unfreeze()  # what was frozen may go now, see `settle`
             return self.current
 
     @contextmanager
@@ -210,10 +240,20 @@ class Served:
             yield  # nothing can be changed here, so there is nothing to keep apart
 
 
-def _opened(path: Path, run: Run) -> Current:
-    fitted = run.fitted
-    kept = Kept(fitted) if isinstance(fitted, AnnotatorClassifier) else None
-    return Current(run, Directory.of(run), kept, _stamp(path))
+def settle() -> None:
+    """Let the collector of garbage pass by what is there: it stays, and looking at it takes long.
+
+    Of a process that serves, once the run is open. What is put in the place of a run undoes it.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def _opened(path: Path, run: Run, n_lanes: int) -> Current:
+    fitted, kept, lanes = run.fitted, None, None
+    if isinstance(fitted, AnnotatorClassifier):
+        kept, lanes = Kept(fitted), Lanes.of(fitted, path, n_lanes)
+    return Current(run, Directory.of(run), kept, lanes, _stamp(path))
 
 
 def _stamp(path: Path) -> str:

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from hyperadapters.errors import ConfigError
 from hyperadapters.serving.app import create_app
 from hyperadapters.serving.limits import Limits
+from hyperadapters.serving.served import settle
 
 KEY = "HYPERADAPTERS_API_KEY"
 HEADER_SECONDS = 10.0
@@ -80,7 +81,7 @@ def serve(
         ConfigError: The address cannot be listened on, or is not a loopback one and no key is set.
         RunError: It is not a run folder, or its files are damaged.
     """
-    limits, key = limits or Limits(), os.environ.get(KEY) or None
+    limits, key = limits or Limits(lanes=n_lanes()), os.environ.get(KEY) or None
     local = is_loopback(host)
     if key is None and not local:
         raise ConfigError(
@@ -91,6 +92,7 @@ def serve(
     with listening(host, port) as listener:
         hosts = {*LOOPBACK, host} if local else None
         app = create_app(run, limits=limits, key=key, hosts=hosts, read_only=read_only)
+        settle()
         if ready is not None:
             shown = f"[{host}]" if ":" in host else host
             ready(f"http://{shown}:{listener.getsockname()[1]}")
@@ -107,6 +109,15 @@ def leave_a_core() -> None:
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+
+
+def n_lanes() -> int:
+    """How many batches the server lets run at the same time, where nothing else is said.
+
+    Two on a machine of two cores, where the model has one thread (see `leave_a_core`) and under
+    load the other core has time to spare. With more cores the threads of a product share the work.
+    """
+    return 2 if "OMP_NUM_THREADS" not in os.environ and os.cpu_count() == 2 else 1
 
 
 def server_of(app: Any, limits: Limits) -> uvicorn.Server:

@@ -21,6 +21,7 @@ from hyperadapters.serving.refusals import RefusedError, refusal_of
 from hyperadapters.serving.served import Question, Served
 from hyperadapters.tables.aggregates import aggregates_of, moments_of
 from hyperadapters.tables.frames import column_of
+from hyperadapters.tables.spreadsheet import for_spreadsheets
 
 Per = Literal["text", "person"]
 
@@ -42,6 +43,7 @@ class Job:
         file: The answer, as far as it is written.
         n: Number of texts.
         done: How many of them are answered.
+        spreadsheet: Whether no cell of the answer may be taken for a formula.
         detail: What went wrong.
         ended: When it was over.
     """
@@ -51,6 +53,7 @@ class Job:
     who: str
     file: Path
     n: int
+    spreadsheet: bool = False
     done: int = 0
     detail: str | None = None
     ended: float | None = None
@@ -77,7 +80,9 @@ class Tables:
         self.jobs: dict[str, Job] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="hyperadapters-")
 
-    def add(self, content: bytes, *, text: list[str], per: Per, who: str) -> tuple[str, Job]:
+    def add(
+        self, content: bytes, *, text: list[str], per: Per, who: str, spreadsheet: bool = False
+    ) -> tuple[str, Job]:
         """Begin to answer a table.
 
         Args:
@@ -85,6 +90,7 @@ class Tables:
             text: Name of the column of the text; two for pairs.
             per: See `Job`.
             who: See `Job`.
+            spreadsheet: See `Job`.
 
         Raises:
             RefusedError: The table cannot be used, or too many are under way.
@@ -103,7 +109,8 @@ class Tables:
                 f"{len(table):,} texts times {n_people:,} annotators are more than "
                 f"{self.limits.table_rows:,}; use hyperadapters predict for it",
             )
-        job = Job(table, per, who, Path(self._folder.name) / f"{name}.csv", len(table))
+        file = Path(self._folder.name) / f"{name}.csv"
+        job = Job(table, per, who, file, len(table), spreadsheet)
         self.jobs[name] = job
         job.task = asyncio.get_running_loop().create_task(self._answer(job))
         return name, job
@@ -175,6 +182,8 @@ class Tables:
             for start in range(0, job.n, step):
                 part = job.table.iloc[start : start + step]
                 answered = await self._answered(job, part)
+                if job.spreadsheet:
+                    answered = for_spreadsheets(answered)
                 answered.to_csv(job.file, mode="a", header=not start, index=False)
                 job.done = min(job.n, start + step)
         except Exception as error:

@@ -32,12 +32,18 @@ def table_routes(tables: Tables) -> APIRouter:
         text: Annotated[list[Name], Query(max_length=2)] = ["text"],  # noqa: B006
         per: Per = "text",
         annotators: Literal["all", "population"] = "all",
+        spreadsheet: bool = False,
     ) -> dict[str, Any]:
-        """Begin to answer a CSV table with a column of texts."""
+        """Begin to answer a CSV table with a column of texts.
+
+        With `spreadsheet`, words that a spreadsheet would take for a formula get an apostrophe.
+        """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "text/csv":
             raise RefusedError(415, "send the table itself, with Content-Type: text/csv")
-        name, job = tables.add(await request.body(), text=text, per=per, who=annotators)
+        name, job = tables.add(
+            await request.body(), text=text, per=per, who=annotators, spreadsheet=spreadsheet
+        )
         return {"id": name, **_told(job)}
 
     @router.get("/v1/tables/{name}", responses=_GONE)

@@ -31,6 +31,7 @@ from hyperadapters.training.checkpoint import (
 from hyperadapters.training.contrast import Contrast
 from hyperadapters.training.large_tables import LARGE, LargeTables
 from hyperadapters.training.log import LOG, shorten_log
+from hyperadapters.training.nll import dev_nll, label_weights
 from hyperadapters.training.optimizer import (
     RowAdamW,
     build_optimizer,
@@ -95,6 +96,9 @@ class Trainer:
         self.contrast = Contrast(network, self.settings.contrast, self.settings.vector_norm)
         horizon = self.settings.averaging * len(train) / self.settings.batch_size
         self.averages = Averages(self.model, horizon, self.tables.names)
+        self._label_weights = label_weights(
+            train.labels, len(classifier.labels), self.settings.label_balance
+        )
         self.position = Position()
         self.best: dict[str, torch.Tensor] = {}
         self._saved_at = time.monotonic()
@@ -193,7 +197,7 @@ class Trainer:
             batch, logits = self._logits(batch)
             labels = torch.from_numpy(self.train.labels[batch.rows]).to(logits.device)
             annotators = torch.from_numpy(self.train.annotators[batch.rows]).to(logits.device)
-            loss = torch.nn.functional.cross_entropy(logits, labels)
+            loss = self._mean_loss(logits, labels)
             texts = torch.from_numpy(batch.text_of_row).to(logits.device)
             attributes = torch.from_numpy(self.train.attributes[batch.rows]).to(logits.device)
             penalty = self.shrinkage(annotators, attributes)
@@ -204,6 +208,12 @@ class Trainer:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return float(loss.detach())
+
+    def _mean_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self._label_weights is None:
+            return torch.nn.functional.cross_entropy(logits, labels)
+        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        return (losses * self._label_weights.to(losses)[labels]).mean()
 
     def _logits(self, batch: RowBatch) -> tuple[RowBatch, torch.Tensor]:
         """Logits, some rows perhaps without the deviation; and the batch in their order."""
@@ -236,7 +246,7 @@ class Trainer:
 
     def _evaluate_as_it_is(self) -> None:
         probabilities = self.classifier.probabilities(self.dev)
-        nll = _nll(probabilities, self.dev.labels)
+        nll = dev_nll(probabilities, self.dev, self.settings.stop_by)
         position = self.position
         record = {
             "epoch": position.epoch + 1,
@@ -270,10 +280,3 @@ class Trainer:
         ).write(self.folder)
         self._saved_at = time.monotonic()
         self._slowness = max(1.0, (self._saved_at - began) / SECONDS_TO_WRITE_ONE)
-
-
-def _nll(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log-likelihood (natural logarithm) of the rows that have a label."""
-    labelled = labels >= 0
-    chosen = probabilities[labelled, labels[labelled]]
-    return float(-np.log(np.maximum(chosen, 1e-12)).mean())

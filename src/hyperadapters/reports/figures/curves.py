@@ -72,7 +72,7 @@ def draw_parameters(axes: "Axes", data: pd.DataFrame, crossing: float, n: int) -
     if np.isfinite(crossing):
         axes.axvline(crossing, color=LIGHT["soft"], linewidth=1, linestyle=":")
         where = {"transform": axes.get_xaxis_transform(), "color": LIGHT["soft"]}
-        axes.text(crossing, 0.1, f" crossing at {crossing:,.0f}", **where)
+        axes.text(crossing, 0.93, f" crossing at {np.ceil(crossing):,.0f}", **where)
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):

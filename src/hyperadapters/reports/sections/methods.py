@@ -116,7 +116,7 @@ def _picture(source: Source, metric: str) -> Picture:
     data = pd.DataFrame(rows)
     label = NAMES[metric] + ARROWS[BETTER[metric]]
     caption = (
-        f"{NAMES[metric]} of every method with its 95 % interval over texts; {source.method} "
+        f"The {NAMES[metric]} of every method with its 95 % interval over texts; {source.method} "
         "in orange. Intervals of two methods may overlap although one is "
         "surely better, for both answer the same rows: in the table those that may be as good "
         "as the best have ≈."

@@ -15,6 +15,7 @@ from hyperadapters.reports.picture import Section
 from hyperadapters.reports.source import Source
 from hyperadapters.reports.statistics import mean_of
 from hyperadapters.tables.frames import column_of
+from hyperadapters.tables.simulated import is_simulated
 
 FIRST = ("nll", "accuracy", "macro_f1", "annotator_macro_f1", "minority_accuracy", "mae")
 """Metrics at the top."""
@@ -30,7 +31,12 @@ def summary(source: Source) -> Section:
         f"{counted(len(rows), 'answer')} by {counted(n_people, 'annotator')} "
         f"to {counted(n_texts, 'text')}, {counted(seeds, 'seed')}."
     )
-    parts = [paragraph(what)]
+    about = "A prediction is what a model expects a person to say. It is not that person's opinion."
+    if is_simulated(set(column_of(rows, "annotator"))):
+        invented = element("strong", "Simulated data: these people are invented. ")
+        parts = [paragraph(invented, about), paragraph(what)]
+    else:
+        parts = [paragraph(what, " ", about)]
     if len(source.methods) > 1:
         how = "that was chosen" if source.wanted_method else f"with the lowest {NAMES['nll']}"
         parts.append(

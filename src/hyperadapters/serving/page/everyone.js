@@ -3,10 +3,10 @@
 import { post, postForFile } from "./api.js";
 import { busy, byId, el, fault, percent, say, save } from "./dom.js";
 import { peopleMap, bars } from "./picture.js";
-import { peopleTable, pointsOf, rowsOf, sentence, shares } from "./people.js";
+import { aboutRanges, howSure, peopleTable, pointsOf, rowsOf, sentence, shares } from "./people.js";
 
 export async function askEveryone(state) {
-  const answer = await post("v1/predict", { texts: [state.text()], annotators: "all" });
+  const answer = await post("v1/predict", { texts: [state.text()], annotators: "all", intervals: state.intervals() });
   const rows = rowsOf(answer, 0, state.people);
   const { summary } = answer.texts[0];
   say(`${summary.n_annotators} people were asked; most are expected to say ${summary.predicted}.`);
@@ -22,7 +22,7 @@ export async function askEveryone(state) {
       el("div", { class: "card" }, sentence(answer, 0), bars(shares(answer, 0), "Shares of people"),
         el("p", { class: "soft" }, `Two people drawn at random differ ${percent(summary.disagreement)} of the time.`)),
       places),
-    el("div", { class: "card" }, el("h2", {}, "People"), table));
+    el("div", { class: "card" }, el("h2", {}, "People"), table, aboutRanges(rows)));
 }
 
 function columns(state, answer) {
@@ -31,7 +31,7 @@ function columns(state, answer) {
   return [
     { name: "Person", of: (row) => row.name },
     { name: "Expected to say", of: (row) => row.says },
-    { name: "How sure", of: (row) => row.sure, number: true },
+    howSure,
     ...each,
     ...Object.keys(state.run.attributes).map((name) => ({ name, of: (row) => row.attributes[name] ?? "" })),
     ...(state.run.can_export ? [{ name: "Adapter", shown: (row) => loraButton(row.name) }] : []),

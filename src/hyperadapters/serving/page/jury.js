@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { busy, byId, counted, el, percent, say } from "./dom.js";
 import { bars } from "./picture.js";
-import { peopleTable, rowsOf } from "./people.js";
+import { aboutRanges, howSure, peopleTable, rowsOf } from "./people.js";
 
 const MOST_VALUES = 60;
 
@@ -27,7 +27,7 @@ export function setUpJury(state) {
     const jury = { where, seed: Number(seed.value || 0), weights: Object.fromEntries(weights) };
     if (chosen.length) jury.people = chosen;
     if (size.value) jury.size = Number(size.value);
-    const answer = await post("v1/predict", { texts: [state.text()], jury });
+    const answer = await post("v1/predict", { texts: [state.text()], jury, intervals: state.intervals() });
     show(state, answer, result, weights, () => run(ask));
   });
 
@@ -54,7 +54,7 @@ function show(state, answer, result, weights, again) {
   const columns = [
     { name: "Member", of: (row) => row.name },
     { name: "Expected to say", of: (row) => row.says },
-    { name: "How sure", of: (row) => row.sure, number: true },
+    howSure,
     { name: "Weight", of: (row) => weight.get(row.name), number: true, shown: (row) => el("input", {
       type: "number", min: 0, max: 1000000, step: "any", value: weight.get(row.name), "aria-label": `Weight of ${row.name}`,
       onchange: (event) => { weights.set(row.name, Math.max(0, Number(event.target.value) || 0)); again(); },
@@ -65,13 +65,15 @@ function show(state, answer, result, weights, again) {
       el("p", { class: "says", id: "verdict" }, `The jury of ${counted(rows.length, "person", "people")} is expected to say `, el("strong", {}, String(verdict.verdict)), "."),
       bars(answer.labels.map((name, place) => ({
         name, value: verdict.p[place], low: verdict.low[place] ?? undefined, high: verdict.high[place] ?? undefined,
-        words: percent(verdict.p[place]) + (verdict.low[place] === null ? "" : ` (${percent(verdict.low[place])} to ${percent(verdict.high[place])})`),
+        words: `${percent(verdict.share[place])} of the votes, mean ${percent(verdict.p[place])}`
+          + (verdict.low[place] === null ? "" : ` (${percent(verdict.low[place])} to ${percent(verdict.high[place])})`),
       })), "Weighted mean probabilities with 90 % intervals"),
       el("p", {}, el("strong", {}, `Dissent: ${percent(verdict.dissent)}. `),
         dissenters.length ? `${counted(dissenters.length, "member is", "members are")} expected to say something else: ${named(dissenters)}.` : "Nobody is expected to say anything else."),
-      el("p", { class: "soft" }, "The verdict is the label with the largest share of the weight. "
+      el("p", { class: "soft" }, "The verdict is the label with most of the votes, counted by weight: what each member is expected to say. "
+        + "The bars are the mean of their probabilities, which can lean the other way where those in the minority are surer. "
         + "Lines across the bars are 90 % intervals over juries drawn anew from these members; they say nothing about how good the model is.")),
-    el("div", { class: "card" }, el("h2", {}, "Members"), peopleTable("Members and how much they count", columns, rows))));
+    el("div", { class: "card" }, el("h2", {}, "Members"), peopleTable("Members and how much they count", columns, rows), aboutRanges(rows))));
 }
 
 function named(rows) {

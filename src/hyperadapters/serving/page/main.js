@@ -20,10 +20,17 @@ const state = {
     }
     return found;
   },
+  /** Whether it is known of anybody how sure the model is: of those who were added by a few labels. */
+  intervals() {
+    const n = [...this.people.values()].filter((person) => person.source === "adapted").length;
+    return this.run.can_adapt && n > 0 && n <= this.run.limits.interval_rows;
+  },
   /** Ask anew who is there; answers on the page stay. */
   async reload() {
     this.run = await get("v1/run");
     this.people = new Map((await annotators(this.run.limits.rows)).map((person) => [person.annotator, person]));
+    const { run } = this;
+    byId("about").textContent = `${counted(run.n_annotators, "person", "people")}, who say ${run.labels.join(" or ")}. Run ${run.name}, method ${run.method}.`;
     setUpJury(this);
   },
 };
@@ -37,7 +44,6 @@ async function start() {
   }
   fault("");
   const { run } = state;
-  byId("about").textContent = `${counted(run.n_annotators, "person", "people")}, who say ${run.labels.join(" or ")}. Run ${run.name}, method ${run.method}.`;
   byId("simulated").hidden = !run.simulated;
   byId("second").hidden = !run.pairs;
   byId("text-pair").required = run.pairs;

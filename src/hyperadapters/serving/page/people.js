@@ -68,9 +68,20 @@ export function rowsOf(answer, text, people) {
     return {
       name: person.annotator, label, says: String(person.predicted), p: person.p, sure: person.p[label],
       attributes: known?.attributes ?? {}, place: known?.place, source: person.source,
+      range: person.low ? [person.low[label], person.high[label]] : null,
     };
   });
 }
+
+/** How sure the model is of somebody, with the interval where one is known. */
+export const howSure = {
+  name: "How sure", of: (row) => row.sure, number: true,
+  shown: (row) => percent(row.sure) + (row.range ? ` (${percent(row.range[0])} to ${percent(row.range[1])})` : ""),
+};
+
+/** What the numbers in brackets are, where there are any. */
+export const aboutRanges = (rows) => (rows.some((row) => row.range) ? el("p", { class: "soft" },
+  "In brackets 90 % intervals: how well the model knows people who were added by a few labels. Of the people it was trained on, that is not known.") : null);
 
 /** Points of the map, of rows. */
 export const pointsOf = (rows) => rows.filter((row) => row.place);

@@ -11,6 +11,7 @@ export function setUpTable(state) {
     el("option", { value: "text" }, "One row for each text"), el("option", { value: "person" }, "One row for each text and person"));
   const who = el("select", { id: "table-who" },
     el("option", { value: "all" }, "Everyone"), el("option", { value: "population" }, "Nobody in particular"));
+  const safe = el("input", { id: "table-safe", type: "checkbox", checked: true });
   const button = el("button", { class: "main" }, "Answer the table");
   const progress = el("div", { id: "table-progress" });
   const drop = el("div", { class: "drop" }, el("label", { for: "table-file" }, "CSV file ", el("small", {}, "choose one, or drop it here")), file);
@@ -24,7 +25,7 @@ export function setUpTable(state) {
 
   const run = () => busy(button, async () => {
     if (!file.files.length) throw new Error("Choose a CSV file first.");
-    const query = new URLSearchParams({ per: per.value, annotators: who.value });
+    const query = new URLSearchParams({ per: per.value, annotators: who.value, spreadsheet: safe.checked });
     query.append("text", first.value.trim() || "text");
     if (state.run.pairs) query.append("text", second.value.trim());
     let job = await sendTable(file.files[0], query);
@@ -54,5 +55,7 @@ export function setUpTable(state) {
       state.run.pairs ? el("div", {}, el("label", { for: "table-column-2" }, "Column of the second text"), second) : null,
       el("div", {}, el("label", { for: "table-who" }, "Who is asked"), who),
       el("div", {}, el("label", { for: "table-per" }, "What comes back"), per)),
+    el("div", { class: "row" }, el("label", { class: "inline", for: "table-safe" }, safe, "Safe to open in a spreadsheet "),
+      el("small", {}, "words that begin like a formula (= + - @) get an apostrophe before them")),
     el("div", { class: "row" }, button), progress));
 }
