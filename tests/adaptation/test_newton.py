@@ -36,17 +36,21 @@ class Made:
         return logits.detach(), torch.stack(parts, dim=1)
 
 
-def prior(seed=1):
+def prior(seed=1, *, along_axes=False):
     generator = torch.Generator().manual_seed(seed)
     mean = torch.randn(WIDTH, generator=generator, dtype=torch.float64)
-    return Prior(mean, torch.rand(WIDTH, generator=generator, dtype=torch.float64) + 0.5)
+    scale = torch.rand(WIDTH, generator=generator, dtype=torch.float64) + 0.5
+    if not along_axes:
+        return Prior(mean, scale)
+    root = torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64)
+    return Prior.full(mean, torch.diag(scale) + root @ root.T)
 
 
 def slowly(made, rows, of):
     """The minimum of a person's objective by BFGS, knowing nothing of its form."""
 
     def objective(u):
-        z = (of.mean + of.scale * torch.from_numpy(u)).expand(len(rows), -1)
+        z = of.vectors(torch.from_numpy(u)).expand(len(rows), -1)
         log_p = made.logits(rows, z).log_softmax(dim=1)
         picked = log_p[torch.arange(len(rows)), torch.from_numpy(made.labels[rows])]
         return float(-picked.sum()) + float(u @ u) / 2
@@ -54,8 +58,9 @@ def slowly(made, rows, of):
     return minimize(objective, np.zeros(WIDTH), method="BFGS", options={"gtol": 1e-7})
 
 
-def test_the_minima_are_those_of_a_generic_optimiser():
-    made, of = Made(60), prior()
+@pytest.mark.parametrize("along_axes", [False, True])
+def test_the_minima_are_those_of_a_generic_optimiser(along_axes):
+    made, of = Made(60), prior(along_axes=along_axes)
     person = np.random.default_rng(0).integers(0, 4, 60)
     minima = Objectives(made, made.labels, person, 4, of).minimise(tolerance=1e-8)
     assert minima.converged.all()
@@ -87,6 +92,19 @@ def test_without_labels_the_answer_is_the_population_exactly():
     assert not none.u.any() and none.converged.all()
 
 
+def test_it_begins_where_it_is_told_and_ends_where_it_would():
+    made, of = Made(60), prior()
+    person = np.random.default_rng(0).integers(0, 4, 60)
+    objectives = Objectives(made, made.labels, person, 4, of)
+    minima = objectives.minimise(tolerance=1e-8)
+    start = torch.ones(4, WIDTH, dtype=torch.float64)
+    again = objectives.minimise(tolerance=1e-8, start=start)
+    torch.testing.assert_close(again.u, minima.u, rtol=0, atol=1e-3)
+    still = objectives.minimise(start=start, max_steps=0)
+    assert still.u.equal(start) and not still.converged.any()
+    assert (still.objective > minima.objective).all()
+
+
 def test_whoever_is_done_is_not_computed_again():
     made, of = Made(20), prior()
     person = np.repeat([0, 1], 10)
@@ -100,19 +118,22 @@ def test_whoever_is_done_is_not_computed_again():
     assert seen == made.n_rows_seen
 
 
+@pytest.mark.parametrize("along_axes", [False, True])
 @pytest.mark.parametrize("n_rows", [1, 2, 40])
-def test_the_posterior_is_the_inverse_of_the_curvature(n_rows):
-    made, of = Made(n_rows), prior()
+def test_the_posterior_is_the_inverse_of_the_curvature(n_rows, along_axes):
+    made, of = Made(n_rows), prior(along_axes=along_axes)
     minima = Objectives(made, made.labels, np.zeros(n_rows, np.int64), 1, of).minimise()
     posterior = Posterior(
-        *(("a",), of.scale.unsqueeze(0)), *kept_directions(minima.curvature, minima.directions)
+        *(("a",), of.scale.unsqueeze(0)),
+        *kept_directions(minima.curvature, minima.directions),
+        of.basis,
     )
-    z = (of.mean + of.scale * minima.u[0]).expand(n_rows, -1)
+    z = of.vectors(minima.u[0]).expand(n_rows, -1)
     logits, jacobian = made(np.arange(n_rows), z)
     p = logits.softmax(dim=1)[:, 1:]
     inner = torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1)
     precision = torch.einsum("nfw,nfg,ngv->wv", jacobian, inner, jacobian)
-    precision += torch.diag(of.scale**-2)
+    precision += of.covariance.inverse()
     torch.testing.assert_close(posterior.covariance(0), precision.inverse(), rtol=1e-6, atol=1e-9)
 
 

@@ -1,9 +1,13 @@
 """New people: from a few labels of somebody to their vector, and how sure it is."""
 
+from hyperadapters.adaptation.amortise import fit_set_encoder
+from hyperadapters.adaptation.amortised import SetEncoder
+from hyperadapters.adaptation.evidence import fit_prior
 from hyperadapters.adaptation.find import Found, find_people
 from hyperadapters.adaptation.intervals import Intervals
 from hyperadapters.adaptation.posterior import Posterior
 from hyperadapters.adaptation.prior import Prior, prior_of
+from hyperadapters.adaptation.rates import rates_of
 from hyperadapters.adaptation.suggest import choose_texts, information, told_by
 from hyperadapters.adaptation.vectors import PersonalVectors, check_adaptable
 
@@ -13,10 +17,14 @@ __all__ = [
     "PersonalVectors",
     "Posterior",
     "Prior",
+    "SetEncoder",
     "check_adaptable",
     "choose_texts",
     "find_people",
+    "fit_prior",
+    "fit_set_encoder",
     "information",
     "prior_of",
+    "rates_of",
     "told_by",
 ]

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from hyperadapters.adaptation.amortised import SetEncoder, Told
 from hyperadapters.adaptation.logits import VectorLogits
-from hyperadapters.adaptation.newton import Objectives, kept_directions
+from hyperadapters.adaptation.newton import MAX_STEPS, Objectives, kept_directions
 from hyperadapters.adaptation.posterior import Posterior
 from hyperadapters.adaptation.prior import Prior
 from hyperadapters.methods import AnnotatorClassifier
@@ -50,6 +51,9 @@ def find_people(
     ratings: pd.DataFrame,
     prior: Prior,
     tick: Tick | None = None,
+    *,
+    encoder: SetEncoder | None = None,
+    max_steps: int = MAX_STEPS,
 ) -> Found:
     """The most probable vector of every annotator of some ratings, each of their own rows alone.
 
@@ -58,6 +62,9 @@ def find_people(
         ratings: Columns `text, annotator, label`, perhaps `text_pair` and attributes.
         prior: What is expected of people.
         tick: Is told of people who are done.
+        encoder: Gives vectors in one pass, where the steps begin; by default they begin at the
+            population.
+        max_steps: Steps at most.
 
     Raises:
         DataError: A label is not among those of the classifier.
@@ -79,14 +86,18 @@ def find_people(
             len(people),
             prior,
         )
-        minima = objectives.minimise()
+        start = None
+        if encoder is not None:
+            start = _encoded(encoder, objectives, prior)
+        minima = objectives.minimise(start=start, max_steps=max_steps)
         kept = kept_directions(minima.curvature, minima.directions)
         block = Posterior(
             tuple(str(names[person]) for person in people),
             prior.scale.expand(len(people), -1),
             *kept,
+            prior.basis,
         )
-        parts.append((block, prior.mean + prior.scale * minima.u))
+        parts.append((block, prior.vectors(minima.u)))
         converged.append(minima.converged.numpy())
         order.append(people)
         if tick is not None:
@@ -101,6 +112,21 @@ def find_people(
         counts,
         np.concatenate(converged)[back],
     )
+
+
+@torch.no_grad()
+def _encoded(
+    encoder: SetEncoder, objectives: Objectives, prior: Prior
+) -> Float[Tensor, "people width"]:
+    """What the encoder makes of everybody's labels."""
+    logits, jacobian, labels, rows = objectives.at(prior.mean)
+    given = torch.from_numpy(rows >= 0)
+    some = torch.from_numpy(np.maximum(rows, 0))
+    told = Told.of(
+        logits[some].float(), prior.through(jacobian)[some].float(), labels[some], given.float()
+    )
+    # Rows that are not there are the first one's again, and count nothing.
+    return encoder(told).double()
 
 
 def _blocks(counts: np.ndarray, most: int) -> Iterator[np.ndarray]:

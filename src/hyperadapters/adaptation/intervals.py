@@ -86,8 +86,10 @@ class Intervals:
         """Of the logits relative to the first."""
         of = place.clamp(min=0)
         if not self._posterior.names:
-            scaled = jacobian * self._prior.scale
+            scaled = self._prior.through(jacobian)
             return scaled @ scaled.transpose(1, 2)
+        # Those of whom there is a posterior were found with this prior, or one along its axes.
+        jacobian = jacobian if self._prior.basis is None else jacobian @ self._prior.basis
         known = (place >= 0).unsqueeze(1)
         posterior = self._posterior
         scale = torch.where(known, posterior.scale[of].double(), self._prior.scale)

@@ -1,6 +1,6 @@
 r"""The most probable vector of each of many people, by damped Gauss-Newton steps.
 
-In units of the prior, u = (z - μ) / σ, each person has an objective of their own,
+In units of the prior, z = μ + B (σ ⊙ u), each person has an objective of their own,
 
     f(u) = Σ over their rows of -log p(label | text, z) + ½ |u|²
 
@@ -97,15 +97,27 @@ class Objectives:
         # That of the person with most rows, so that all can be kept in one tensor.
         self._rank = 0
 
-    def minimise(self, tolerance: float = TOLERANCE) -> Minima:
-        """Take steps until everybody is done."""
+    def minimise(
+        self,
+        tolerance: float = TOLERANCE,
+        *,
+        start: Float[Tensor, "people width"] | None = None,
+        max_steps: int = MAX_STEPS,
+    ) -> Minima:
+        """Take steps until everybody is done.
+
+        Args:
+            tolerance: See `TOLERANCE`.
+            start: Where to begin, in units of the prior; by default at the population.
+            max_steps: Steps at most; with 0 the objectives are only looked at where they begin.
+        """
         n, width = len(self.counts), len(self._prior.mean)
-        u = torch.zeros(n, width, dtype=torch.float64)
+        u = torch.zeros(n, width, dtype=torch.float64) if start is None else start.clone()
         views = self._at(torch.arange(n), u)
         damping = torch.zeros(n, dtype=torch.float64)
         step, promised = _step(views, damping)
         open_ = promised > tolerance
-        for _ in range(MAX_STEPS):
+        for _ in range(max_steps):
             if not open_.any():
                 break
             who = open_.nonzero().squeeze(1)
@@ -123,19 +135,38 @@ class Objectives:
             open_ = (promised > tolerance) & (damping < _MOST_DAMPING)
         return Minima(u, views.objective, views.curvature, views.directions, promised <= _ROUNDING)
 
+    def at(
+        self, vector: Float[Tensor, " width"]
+    ) -> tuple[
+        Float[Tensor, "rows labels"],
+        Float[Tensor, "rows free width"],
+        Int[Tensor, " rows"],
+        Int[np.ndarray, "people most"],
+    ]:
+        """All rows as somebody with this vector would answer them.
+
+        Returns:
+            Logits, derivatives by z, labels; and the positions of each person's rows, filled up
+            with -1.
+        """
+        rows = np.full((len(self.counts), max(1, int(self.counts.max(initial=0)))), -1)
+        for person, own in enumerate(self._rows):
+            rows[person, : len(own)] = own
+        n = len(self._labels)
+        return *self._evaluate(np.arange(n), vector.expand(n, -1)), self._labels, rows
+
     def _at(self, people: Tensor, u: Tensor) -> _Views:
         """The objectives of these people at these points, shape ``(people, width)``."""
         counts = self.counts[people.numpy()]
         taken = [self._rows[person] for person in people.tolist()]
         rows = np.concatenate([*taken, np.empty(0, np.int64)]).astype(np.int64)
         person = torch.repeat_interleave(torch.arange(len(people)), torch.from_numpy(counts))
-        scale, mean = self._prior.scale, self._prior.mean
         objective, gradient = u.square().sum(dim=1) / 2, u.clone()
         if not len(rows):
             none = u.new_zeros(len(u), self._rank, u.shape[1])
             return _Views(objective, gradient, none.sum(dim=2), none)
-        logits, jacobian = self._evaluate(rows, mean + scale * u[person])
-        jacobian = jacobian * scale
+        logits, jacobian = self._evaluate(rows, self._prior.vectors(u[person]))
+        jacobian = self._prior.through(jacobian)
         log_p = logits.log_softmax(dim=1)
         labels = self._labels[torch.from_numpy(rows)]
         objective.index_add_(0, person, -log_p.gather(1, labels.unsqueeze(1)).squeeze(1))

@@ -1,6 +1,6 @@
 r"""How sure the vectors of some people are: Gaussians by Laplace's approximation.
 
-In units of the prior, u = (z - μ) / σ, the curvature of the negative log posterior at its minimum
+In units of the prior, z = μ + B (σ ⊙ u), the curvature of the negative log posterior at its minimum
 is I + Ã^T Ã, where the rows of Ã say how the answers to a person's texts depend on u, weighted by
 how undecided they are (Gauss-Newton, for which see Immer, Korzepa & Bauer 2021,
 https://arxiv.org/abs/2008.08400). With the eigenvectors v_r and eigenvalues d_r of Ã^T Ã
@@ -26,7 +26,8 @@ from torch.nn.functional import pad
 from hyperadapters.errors import RunError
 
 MAX_RANK = 64
-FORMAT = "1"
+FORMATS = ("1", "2")
+"""Of files without and with axes of the prior."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class Posterior:
         scale: σ of the prior, shape ``(people, width)``.
         curvature: d, zero where there is nothing, shape ``(people, rank)``.
         directions: v, shape ``(people, rank, width)``.
+        basis: B of the prior, the same for all; `None` where it is the identity.
     """
 
     names: tuple[str, ...]
     scale: Float[Tensor, "people width"]
     curvature: Float[Tensor, "people rank"]
     directions: Float[Tensor, "people rank width"]
+    basis: Float[Tensor, "width width"] | None = None
 
     @classmethod
     def nobody(cls, width: int) -> "Posterior":
@@ -55,15 +58,21 @@ class Posterior:
         d, v = self.curvature[person].double(), self.directions[person].double()
         inner = torch.eye(v.shape[1], dtype=d.dtype) - v.T @ ((d / (1 + d)).unsqueeze(1) * v)
         scale = self.scale[person].double()
-        return scale.unsqueeze(1) * inner * scale
+        along = scale.unsqueeze(1) * inner * scale
+        if self.basis is None:
+            return along
+        basis = self.basis.double()
+        return basis @ along @ basis.T
 
     def only(self, names: Sequence[str]) -> "Posterior":
         """That of those of these people whom it knows."""
         place = {name: position for position, name in enumerate(self.names)}
         kept = [name for name in names if name in place]
         where = torch.tensor([place[name] for name in kept], dtype=torch.long)
-        parts = (self.scale, self.curvature, self.directions)
-        return Posterior(tuple(kept), *(part[where] for part in parts))
+        scale, curvature, directions = (
+            part[where] for part in (self.scale, self.curvature, self.directions)
+        )
+        return Posterior(tuple(kept), scale, curvature, directions, self.basis)
 
     def without(self, names: Sequence[str]) -> "Posterior":
         """That of everybody else."""
@@ -71,7 +80,14 @@ class Posterior:
         return self.only([name for name in self.names if name not in gone])
 
     def joined(self, other: "Posterior") -> "Posterior":
-        """That of these people and others, none of whom is here."""
+        """That of these people and others, none of whom is here.
+
+        Raises:
+            RunError: They were found with priors along different axes.
+        """
+        basis = self.basis if self.names else other.basis
+        if self.names and other.names and not _same(self.basis, other.basis):
+            raise RunError("people who were found with different priors cannot be in one posterior")
         rank = max(self.curvature.shape[1], other.curvature.shape[1])
         both = [_of_rank(posterior, rank) for posterior in (self, other)]
         return Posterior(
@@ -79,6 +95,7 @@ class Posterior:
             torch.cat([self.scale, other.scale]),
             torch.cat([curvature for curvature, _ in both]),
             torch.cat([directions for _, directions in both]),
+            basis,
         )
 
     def merged(self, names: Sequence[str], to: str) -> "Posterior":
@@ -97,6 +114,7 @@ class Posterior:
             members.scale[:1],
             root[:rank].square().unsqueeze(0).to(members.curvature.dtype),
             directions[:rank].unsqueeze(0).to(members.directions.dtype),
+            members.basis,
         )
         return self.without(names).joined(one)
 
@@ -107,8 +125,12 @@ class Posterior:
             "curvature": self.curvature.float(),
             "directions": self.directions.float(),
         }
+        if self.basis is not None:
+            tensors["basis"] = self.basis.float()
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(tensors, path, {"format": FORMAT, "names": json.dumps(self.names)})
+        # Versions that know of no axes cannot read what is along some.
+        written = FORMATS[self.basis is not None]
+        save_file(tensors, path, {"format": written, "names": json.dumps(self.names)})
 
     @classmethod
     def load(cls, path: Path) -> "Posterior":
@@ -120,15 +142,24 @@ class Posterior:
         try:
             with safe_open(path, "pt") as file:
                 about = file.metadata() or {}
-                if about["format"] != FORMAT:
-                    raise RunError(f"{path} has format {about['format']}, wanted {FORMAT}")
+                if about["format"] not in FORMATS:
+                    wanted = " or ".join(FORMATS)
+                    raise RunError(f"{path} has format {about['format']}, wanted {wanted}")
                 names = tuple(json.loads(about["names"]))
                 parts = [file.get_tensor(n) for n in ("scale", "curvature", "directions")]
+                basis = file.get_tensor("basis") if about["format"] == FORMATS[True] else None
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
         if any(len(part) != len(names) for part in parts):
             raise RunError(f"{path} is damaged: it names {len(names)} people and is of others")
-        return cls(names, *parts)
+        scale, curvature, directions = parts
+        return cls(names, scale, curvature, directions, basis)
+
+
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return torch.equal(one.float(), other.float())
 
 
 def _of_rank(posterior: Posterior, rank: int) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,24 @@ def adapt(
             "replace learns them anew from these rows alone.",
         ),
     ] = "error",
+    amortised: Annotated[
+        bool,
+        typer.Option(
+            "--amortised",
+            help="Vectors in one pass of the set encoder, of a RUN trained with --set "
+            "amortised=true.",
+        ),
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            min=0,
+            help="Newton steps at most; by default until nothing changes, with --amortised none.",
+            show_default=False,
+        ),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +100,8 @@ def adapt(
     if split is not None:
         table = only_split(table, split, input[0])
     with shown_rows("adapting", "people") as progress:
-        made = loaded.adapt(table, output, known=known, progress=progress)
+        how = {"amortised": amortised, "steps": steps}
+        made = loaded.adapt(table, output, known=known, progress=progress, **how)
     learned = set(table["annotator"]) & set(made.adapted)
     counts = sorted(int(made.record.adapted[name]["labels"]) for name in learned)
     again = len(learned & set(loaded.vocabulary.names))

@@ -19,10 +19,11 @@ class Lookup:
         size: Number of conditions; indices run from 0 to ``size - 1``.
         width: Width of the vector; ``None`` takes the configuration's `condition_width`.
         unknown: What index -1 (`POPULATION`) means: ``"population"`` answers with the vector of
-            the population (zero where the hypernetwork is centred, else the mean of all vectors),
+            the population (its own, or zero where the hypernetwork is centred, else the mean of
+            all vectors),
             ``"error"`` refuses it, ``"base"`` runs the row through the backbone alone.
-        own_population: Whether, where the hypernetwork is not centred, the population has a vector
-            of its own instead of the mean of all: so it stays what it was when people are added.
+        own_population: Whether the population has a vector of its own instead of zero, or of the
+            mean of all: so it stays what it was when people are added.
     """
 
     size: int

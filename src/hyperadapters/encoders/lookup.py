@@ -18,10 +18,12 @@ class LookupEncoder(ConditionEncoder):
         width: Width of a vector.
         start: Where a centred table begins, see `start_table_`.
         parts: See `zero_dims`.
-        centred: Whether zero is the population, and the answer to index -1. If not, vectors start
+        centred: Whether zero is the population, and the answer to index -1 unless it has a vector
+            of its own. If not, vectors start
             at N(0, 1) whatever the `start`, and index -1 is the mean of all vectors.
         unknown: What index -1 means, for those who read it here; nothing is refused here.
-        own_population: Whether index -1 has a vector of its own where it would be the mean.
+        own_population: Whether index -1 has a vector of its own, where it would be zero or the
+            mean.
         name: Keyword of the condition.
 
     Attributes:
@@ -48,8 +50,7 @@ class LookupEncoder(ConditionEncoder):
         self.name = name
         self.sparse_gradient = False
         self.vectors = nn.Parameter(torch.empty(size, width))
-        has_own = own_population and not centred
-        self.nobody = nn.Parameter(torch.empty(1, width)) if has_own else None
+        self.nobody = nn.Parameter(torch.empty(1, width)) if own_population else None
         self.reset_parameters()
 
     @property
@@ -61,7 +62,8 @@ class LookupEncoder(ConditionEncoder):
         """Start again, as after construction."""
         start_table_(self.vectors, self.start if self.centred else "hyperfan-in", self.parts)
         if self.nobody is not None:
-            self.nobody.data = self.vectors.data.mean(dim=0, keepdim=True)
+            mean = self.vectors.data.mean(dim=0, keepdim=True)
+            self.nobody.data = torch.zeros_like(mean) if self.centred else mean
 
     def forward(
         self, values: Int[Tensor, " n"] | Float[Tensor, "n size"]
@@ -89,10 +91,10 @@ class LookupEncoder(ConditionEncoder):
 
     def population(self) -> Float[Tensor, "1 width"]:
         """The vector of nobody in particular."""
-        if self.centred:
-            return torch.zeros_like(self.vectors[:1])
         if self.nobody is not None:
             return self.nobody
+        if self.centred:
+            return torch.zeros_like(self.vectors[:1])
         return self.vectors.mean(dim=0, keepdim=True)
 
     def known(self, values: Int[Tensor, " n"] | Float[Tensor, "n size"]) -> Bool[Tensor, " n"]:

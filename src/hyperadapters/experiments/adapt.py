@@ -1,35 +1,36 @@
 """People whom a run has never seen, learned from a few labels of theirs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from hyperadapters.adaptation import (
     Found,
     Intervals,
     PersonalVectors,
     Posterior,
-    Prior,
+    SetEncoder,
     check_adaptable,
     find_people,
-    prior_of,
+    rates_of,
 )
 from hyperadapters.adaptation.find import Tick
+from hyperadapters.adaptation.newton import MAX_STEPS
 from hyperadapters.conditions import Vocabulary
 from hyperadapters.data.people import People
 from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.experiments.folder import RunFolder, refuse_existing
 from hyperadapters.experiments.grow import Growth, write_grown
+from hyperadapters.experiments.prior import prior_of_run
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.experiments.run import Run
-from hyperadapters.inference import as_table
+from hyperadapters.inference import Question, Texts, as_table
 from hyperadapters.methods import AnnotatorClassifier, find_method
 from hyperadapters.tables import check_annotations
 from hyperadapters.tables.frames import column_of, rows_of
@@ -44,10 +45,14 @@ def adapt_run(
     output: str | PathLike[str] | None = None,
     *,
     known: str = "error",
+    amortised: bool = False,
+    steps: int | None = None,
     progress: Tick | None = None,
 ) -> Run:
     """See `Run.adapt`."""
     check_adaptable(find_method(run.record.method))
+    if steps is not None and steps < 0:
+        raise ConfigError(f"steps must not be negative, got {steps}")
     if known not in KNOWN:
         raise ConfigError(f"known must be one of {', '.join(KNOWN)}, got {known!r}")
     path = run.folder.path
@@ -56,7 +61,11 @@ def adapt_run(
     rows = _chosen(run, checked_ratings(run, ratings), known)
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
-    found = find_people(fitted, rows, prior_of_run(run, fitted), progress)
+    found = find_people(
+        *(fitted, rows, prior_of_run(run, fitted), progress),
+        encoder=_encoder_of(run, fitted) if amortised else None,
+        max_steps=(0 if amortised else MAX_STEPS) if steps is None else steps,
+    )
     vocabulary = _grown(run.vocabulary, found)
     before = posterior_of(run, fitted)
     growth = Growth(
@@ -69,6 +78,22 @@ def adapt_run(
     )
     write_grown(run.folder, target, PersonalVectors(fitted.network), growth)
     return Run.open(target.path)
+
+
+def _encoder_of(run: Run, fitted: AnnotatorClassifier) -> SetEncoder:
+    """What gives vectors in one pass.
+
+    Raises:
+        ConfigError: The run has none.
+        RunError: The file is damaged.
+    """
+    path = run.folder.set_encoder
+    if not path.is_file():
+        raise ConfigError(
+            f"{run.folder.path} has no set encoder; train with --set amortised=true, or adapt "
+            "without --amortised"
+        )
+    return SetEncoder.load(path, PersonalVectors(fitted.network).width, len(fitted.labels))
 
 
 def _grown(before: Vocabulary, found: Found) -> Vocabulary:
@@ -93,6 +118,23 @@ def intervals_of(run: Run) -> Intervals:
     return Intervals(fitted, posterior_of(run, fitted), prior_of_run(run, fitted), run.record.seed)
 
 
+def rates_of_run(run: Run, texts: Texts, annotators: str | Sequence[str]) -> pd.DataFrame:
+    """See `Run.rates`."""
+    check_adaptable(find_method(run.record.method))
+    table = with_text_ids(as_table(texts, pairs=run.reads_pairs))
+    question = Question(table, annotators, run.vocabulary, run.labels)
+    rows = pd.concat([question.rows(chunk) for chunk in question.chunks], ignore_index=True)
+    fitted = run.fitted
+    assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
+    known = (posterior_of(run, fitted), prior_of_run(run, fitted))
+    rates = rates_of(fitted, rows, *known, run.record.seed)
+    if "label" not in rows or column_of(rows, "label").isna().any():
+        return rates
+    given = rows.groupby(["annotator", "label"]).size()
+    pairs = zip(rates["annotator"], rates["label"], rates["n"], strict=True)
+    return rates.assign(observed=[given.get((who, what), 0) / n for who, what, n in pairs])
+
+
 def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
     """How sure the run is of the people it was adapted to.
 
@@ -102,12 +144,6 @@ def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:
     if not run.folder.posterior.is_file():
         return Posterior.nobody(PersonalVectors(fitted.network).width)
     return Posterior.load(run.folder.posterior).only(run.adapted)
-
-
-def prior_of_run(run: Run, fitted: AnnotatorClassifier) -> Prior:
-    """What is expected of people whom a run has never seen."""
-    trained = torch.from_numpy(np.flatnonzero(~fitted.adapted))
-    return prior_of(PersonalVectors(fitted.network), trained, fitted.settings.shrinkage)
 
 
 def checked_ratings(run: Run, ratings: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from hyperadapters.experiments.folder import (
     refuse_existing,
     write_json,
 )
+from hyperadapters.experiments.prior import check_amortisable, write_prior, write_set_encoder
 from hyperadapters.experiments.record import RunRecord, fingerprint, versions
 from hyperadapters.experiments.run import Run
 from hyperadapters.inference import Fitted, predict
@@ -174,6 +175,8 @@ def fit_plan(
         refuse_existing(folder.path)
     # Before anything is written: an unknown backbone should leave nothing behind.
     classifier = _build(plan) if plan.method.kind == "network" else None
+    if classifier is not None and plan.settings.amortised:
+        check_amortisable(classifier)
     record = plan.record()
     checkpoint = _begin(folder, record, plan, resume=resume)
     started = time.monotonic()
@@ -314,7 +317,11 @@ def _train(
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()
+    write_prior(classifier, [train, dev], folder.prior, plan.seed)
     classifier.save(folder.path)
+    if plan.settings.amortised:
+        progress.message("training the set encoder for newcomers")
+        write_set_encoder(classifier, [train, dev], folder, plan.seed)
     return {**parameters, "best": position.best}
 
 

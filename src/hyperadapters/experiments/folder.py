@@ -72,6 +72,16 @@ class RunFolder:
         """How sure the vectors are of annotators who came after training."""
         return self.path / "posterior.safetensors"
 
+    @property
+    def prior(self) -> Path:
+        """How far people are from the population, where training told."""
+        return self.path / "prior.safetensors"
+
+    @property
+    def set_encoder(self) -> Path:
+        """What gives newcomers a vector in one pass, where it was asked for."""
+        return self.path / "set_encoder.safetensors"
+
     def create(self) -> None:
         """Make the folder.
 

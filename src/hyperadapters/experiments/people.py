@@ -56,6 +56,30 @@ class PeopleOfRun:
         weights = jurors_of(run, jurors, where=where, draw=draw, seed=seed, attributes=attributes)
         return verdicts_of_run(run, texts, weights, seed=seed, progress=progress)
 
+    def rates(self, texts: Texts, annotators: str | Sequence[str] = "rows") -> pd.DataFrame:
+        """How often people would give each label on some texts, with intervals.
+
+        The intervals are of the shares that will be observed: what is not known of a person is in
+        them, and that labels of a few texts vary, see `docs/new-people.md`.
+
+        Args:
+            texts: As for `predict`.
+            annotators: As for `predict`; by default those of the table, each on their own rows.
+
+        Returns:
+            A row for every person and label: `annotator`, `label`, `n` texts, `expected` share of
+            the label, 90 % interval from `low` to `high`; and `observed`, where all texts have
+            labels. People of training are left out: nothing tells how well they are known.
+
+        Raises:
+            ConditionError: An id in the list is unknown to the run.
+            ConfigError: The method has no vector of an annotator.
+            DataError: The texts cannot be used, see `predict`.
+        """
+        from hyperadapters.experiments.adapt import rates_of_run
+
+        return rates_of_run(cast("Run", self), texts, annotators)
+
     def suggest(self, annotator: str, pool: Texts, count: int = 8) -> pd.DataFrame:
         """The texts of a pool whose labels would tell most about a person.
 

@@ -256,6 +256,8 @@ class Run(PeopleOfRun):
         output: str | PathLike[str] | None = None,
         *,
         known: str = "error",
+        amortised: bool = False,
+        steps: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> "Run":
         """Learn annotators whom the run has never seen from their few labels.
@@ -270,19 +272,25 @@ class Run(PeopleOfRun):
             output: The new run folder; by default the run's with ``-adapted`` behind its name.
             known: What is done with annotators of the training data: ``"error"`` refuses them,
                 ``"skip"`` leaves their rows out, ``"replace"`` learns them anew from these rows.
+            amortised: Whether vectors come from the run's set encoder in one pass, for runs that
+                were trained with ``amortised=True``.
+            steps: Newton steps at most, from the population or where the set encoder ends; by
+                default until nothing changes, and none with `amortised`.
             progress: Is told how many people are done, and of how many.
 
         Returns:
             The new run: this one and the new people, whose answers have ``source = adapted``.
 
         Raises:
-            ConfigError: The method has no vector of an annotator that could be learned.
+            ConfigError: The method has no vector of an annotator that could be learned, or the run
+                no set encoder where one is asked for.
             DataError: The ratings cannot be used, or the run was trained on somebody in them.
             RunError: The output exists or cannot be written.
         """
         from hyperadapters.experiments.adapt import adapt_run
 
-        return adapt_run(self, ratings, output, known=known, progress=progress)
+        how = {"amortised": amortised, "steps": steps}
+        return adapt_run(self, ratings, output, known=known, progress=progress, **how)
 
     def _intervals(self) -> "Intervals":
         from hyperadapters.experiments.adapt import intervals_of
@@ -318,8 +326,8 @@ class Run(PeopleOfRun):
         folder, found = self.folder, hashlib.sha256(versions()["hyperadapters"].encode())
         names = ("adapter_model.safetensors", BACKBONE_FILE)
         weights = (*(folder.path / name for name in names), folder.counts)
-        about = (folder.record, folder.labels, folder.vocabulary, folder.people, folder.posterior)
-        for file in (*about, *weights):
+        about = (folder.record, folder.labels, folder.vocabulary, folder.people, folder.prior)
+        for file in (*about, folder.posterior, *weights):
             if file.is_file():
                 found.update(hashlib.sha256(file.read_bytes()).digest())
         return found.hexdigest()

@@ -9,7 +9,8 @@ from hyperadapters.adaptation import PersonalVectors, check_adaptable
 from hyperadapters.adaptation.suggest import choose_texts, told_by
 from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConfigError
-from hyperadapters.experiments.adapt import posterior_of, prior_of_run
+from hyperadapters.experiments.adapt import posterior_of
+from hyperadapters.experiments.prior import prior_of_run
 from hyperadapters.inference import Texts, as_table
 from hyperadapters.methods import AnnotatorClassifier, find_method
 
@@ -41,7 +42,7 @@ def _known_of(run: "Run", fitted: AnnotatorClassifier, annotator: str) -> tuple[
     """
     if annotator not in run.vocabulary:
         prior = prior_of_run(run, fitted)
-        return prior.mean, prior.scale.square().diag()
+        return prior.mean, prior.covariance
     posterior = posterior_of(run, fitted).only([annotator])
     if not posterior.names:
         raise ConfigError(

@@ -23,12 +23,12 @@ from hyperadapters.data import SplitBy, assign_splits
 from hyperadapters.data.held_out import check_disjoint, held_out
 from hyperadapters.errors import ConfigError, DataError, RunError
 from hyperadapters.evaluation import evaluate
-from hyperadapters.experiments.adapt import prior_of_run
 from hyperadapters.experiments.compare import compare
 from hyperadapters.experiments.folder import read_json, write_json
 from hyperadapters.experiments.grid import CompareFolder
+from hyperadapters.experiments.prior import prior_of_run
 from hyperadapters.experiments.run import Run
-from hyperadapters.experiments.unseen_page import unseen_table
+from hyperadapters.experiments.unseen_page import COVERAGE, unseen_table
 from hyperadapters.methods import AnnotatorClassifier, find_method
 from hyperadapters.tables import (
     check_annotations,
@@ -39,9 +39,13 @@ from hyperadapters.tables import (
 from hyperadapters.tables.frames import column_of, columns_of, rows_of
 from hyperadapters.training import Progress
 
+Z, ROUNDING = 1.96, 1e-9
+
 COUNTS = (0, 1, 2, 4, 8, 16, 32)
 CHOICES = ("random", "suggested")
 FOLDER, SCORES, TABLE, RECORD = "k_shot", "k_shot.json", "k_shot.md", "unseen.json"
+RATES = "-rates"
+"""What the file of rates is called, behind the name of that of PREDICTIONS."""
 
 
 @dataclass(frozen=True)
@@ -231,23 +235,45 @@ def _cell_scores(
 ) -> pd.DataFrame:
     """SCORES of one run for every k and choice."""
     found = []
-    for name, k, answers in _answers(run, parts, counts, choices, progress):
-        scores = evaluate(answers)
+    for name, k, path in _answers(run, parts, counts, choices, progress):
+        scores = evaluate(read_predictions(path))
         whole = rows_of(scores, column_of(scores, "slice") == "all")
-        found.append(whole.assign(method=name, slice=f"k={k}"))
+        told = [whole]
+        if _rates(path).is_file():
+            told.append(rate_coverage(pd.read_parquet(_rates(path)), like=whole.iloc[:1]))
+        found.extend(part.assign(method=name, slice=f"k={k}") for part in told)
     return pd.concat(found, ignore_index=True)
+
+
+def rate_coverage(rates: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """Of how many people the share of positive labels lies in its 90 % interval, as SCORES.
+
+    Positive are all labels but the first, such as "not hateful" or the lowest of a scale.
+
+    Args:
+        rates: See `Run.rates`, with `observed`.
+        like: A row of SCORES, for method, seed and split.
+    """
+    # What is true of the share of the first label is true of the share of all others.
+    of = rows_of(rates, column_of(rates, "label") == rates["label"].iloc[0])
+    inside = of["observed"].between(of["low"] - ROUNDING, of["high"] + ROUNDING).to_numpy(float)
+    value, spread = inside.mean(), Z * inside.std() / np.sqrt(len(inside))
+    low, high = max(0.0, value - spread), min(1.0, value + spread)
+    return like.assign(metric=COVERAGE, value=value, low=low, high=high, n=len(inside))
 
 
 def _answers(
     run: Run, parts: Parts, counts: list[int], choices: Sequence[str], progress: Progress
-) -> Iterator[tuple[str, int, pd.DataFrame]]:
-    """Name, k and PREDICTIONS; those that are there already are read."""
+) -> Iterator[tuple[str, int, Path]]:
+    """Name, k and the file of PREDICTIONS; those that are there already are not made again."""
     adaptable = find_method(run.record.method).is_adaptable
     folder = run.folder.path / FOLDER
     folder.mkdir(exist_ok=True)
     strangers = folder / "k-0.parquet"
     if not strangers.is_file():
         write_predictions(_asked(run, parts), strangers)
+        if adaptable:
+            run.rates(parts.asked).to_parquet(_rates(strangers), index=False)
     for choice in choices if adaptable else choices[:1]:
         name = run.record.method + (", suggested" if choice == "suggested" else "")
         ordered: pd.DataFrame | None = None
@@ -258,16 +284,25 @@ def _answers(
                 if ordered is None:
                     ordered = labels_in_order(run, parts.pool, choice, max(counts))
                 known = rows_of(ordered, column_of(ordered, "place") < k)
-                write_predictions(_adapted(run, parts, known, folder), path)
-            yield name, k, read_predictions(path)
+                write_predictions(_adapted(run, parts, known, folder, _rates(path)), path)
+            yield name, k, path
 
 
-def _adapted(run: Run, parts: Parts, known: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """PREDICTIONS when these ratings are known."""
+def _rates(predictions: Path) -> Path:
+    """The file of rates beside one of PREDICTIONS."""
+    return predictions.with_name(f"{predictions.stem}{RATES}.parquet")
+
+
+def _adapted(
+    run: Run, parts: Parts, known: pd.DataFrame, folder: Path, rates: Path
+) -> pd.DataFrame:
+    """PREDICTIONS when these ratings are known; rates are written to a file."""
     aside = folder / "adapted"
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        return _asked(run.adapt(known.drop(columns=["place", "split"]), aside), parts)
+        second = run.adapt(known.drop(columns=["place", "split"]), aside)
+        second.rates(parts.asked).to_parquet(rates, index=False)
+        return _asked(second, parts)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -298,6 +333,6 @@ def labels_in_order(run: Run, pool: pd.DataFrame, choice: str, most: int) -> pd.
     told = told_by(fitted, columns_of(pool, columns), prior.mean.expand(len(pool), -1))
     place = np.full(len(pool), most)
     for rows in pool.groupby("annotator").indices.values():
-        chosen, _ = choose_texts(told[rows], prior.scale.square().diag(), min(most, len(rows)))
+        chosen, _ = choose_texts(told[rows], prior.covariance, min(most, len(rows)))
         place[rows[chosen]] = np.arange(len(chosen))
     return pool[place < most].assign(place=place[place < most])

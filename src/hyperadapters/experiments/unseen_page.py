@@ -9,6 +9,8 @@ from hyperadapters.evaluation import BETTER
 from hyperadapters.reports.names import ARROWS, NAMES
 
 METRICS = ("nll", "macro_f1", "annotator_macro_f1")
+COVERAGE = "rate_coverage"
+"""Share of people whose rate of positive labels lies in its 90 % interval; no metric of labels."""
 
 
 def unseen_table(scores: pd.DataFrame, about: Mapping[str, Any]) -> str:
@@ -28,9 +30,11 @@ def unseen_table(scores: pd.DataFrame, about: Mapping[str, Any]) -> str:
     ]
     heads = [f"k={k}" for k in about["counts"]]
     methods = list(dict.fromkeys(scores["method"]))
-    for metric in METRICS:
+    for metric in (*METRICS, COVERAGE):
         rows = scores.loc[scores["metric"] == metric]
-        lines += ["", f"**{NAMES[metric]}{ARROWS[BETTER[metric]]}**", ""]
+        if not len(rows):
+            continue
+        lines += ["", f"**{_title(metric)}**", ""]
         lines += [_line(["method", *heads]), "|" + "---|" * (len(heads) + 1)]
         for method in methods:
             of = rows.loc[rows["method"] == method]
@@ -38,6 +42,12 @@ def unseen_table(scores: pd.DataFrame, about: Mapping[str, Any]) -> str:
     if about["command"]:
         lines += ["", f"Made by `{about['command']}`."]
     return "\n".join([*lines, ""])
+
+
+def _title(metric: str) -> str:
+    if metric == COVERAGE:
+        return "people whose rate of positive labels lies in its 90 % interval"
+    return f"{NAMES[metric]}{ARROWS[BETTER[metric]]}"
 
 
 def _cell(rows: pd.DataFrame) -> str:

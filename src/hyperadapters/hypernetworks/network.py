@@ -75,10 +75,16 @@ class AdapterNetwork(nn.Module):
                 live=combiner.live & spec.centred,
             )
         self.biases = nn.ModuleDict()
-        sizes = {n: c.size for n, c in spec.conditions.items() if isinstance(c, Lookup)}
+        lookups = {n: c for n, c in spec.conditions.items() if isinstance(c, Lookup)}
+        sizes = {name: lookup.size for name, lookup in lookups.items()}
         if spec.bias_source == "per-condition":
-            for name, size in sizes.items():
-                self.biases[name] = LookupEncoder(size, spec.n_labels or 0, start="lora", name=name)
+            for name, lookup in lookups.items():
+                self.biases[name] = LookupEncoder(
+                    *(lookup.size, spec.n_labels or 0),
+                    start="lora",
+                    own_population=lookup.own_population,
+                    name=name,
+                )
         self.outputs = nn.ModuleDict()
         if spec.output_source == "per-condition":
             for name, size in sizes.items():

@@ -132,6 +132,11 @@ class Settings(SettingsTable):
         "which label is predicted: mode (the most probable), or median (the least expected "
         "distance; for labels on a scale; counting methods stay with the mode)",
     )
+    amortised: bool = setting(
+        False,
+        "whether a set encoder is trained at the end, which gives newcomers a vector in one pass "
+        "(adapt --amortised)",
+    )
     eval_batch_size: int = setting(256, "rows a batch when predicting")
 
     @property

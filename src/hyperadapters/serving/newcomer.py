@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 
 from hyperadapters.adaptation import check_adaptable, find_people
 from hyperadapters.adaptation.intervals import bounds_of
 from hyperadapters.adaptation.logits import VectorLogits
 from hyperadapters.experiments import Run
-from hyperadapters.experiments.adapt import checked_ratings, prior_of_run
+from hyperadapters.experiments.adapt import checked_ratings
+from hyperadapters.experiments.prior import prior_of_run
 from hyperadapters.methods import AnnotatorClassifier, find_method
 
 NAME = "newcomer"
@@ -56,7 +56,7 @@ def glimpse(run: Run, ratings: pd.DataFrame, texts: pd.DataFrame) -> Glimpse:
         found = find_people(fitted, checked_ratings(run, ratings.assign(annotator=NAME)), prior)
         vector, covariance = found.vectors[0], found.posterior.covariance(0)
     else:
-        vector, covariance = prior.mean, torch.diag(prior.scale.square())
+        vector, covariance = prior.mean, prior.covariance
     rows = np.arange(len(asked))
     answers, jacobian = logits(rows, vector.double().expand(len(rows), -1))
     spread = jacobian @ covariance @ jacobian.transpose(1, 2)
