@@ -76,6 +76,12 @@ def test_scores_and_sources(found):
         **{"k-0.parquet": {"population"}},
         **{f"{c}-{k}.parquet": {"adapted"} for c in ("random", "suggested") for k in (2, 8)},
     }
+    covered = scores[scores["metric"] == "rate_coverage"]
+    assert set(covered["method"]) == {m for m in scores["method"] if m.split(",")[0] in METHODS[:2]}
+    assert covered["value"].between(0, 1).all() and set(covered["n"]) == {found.n_people}
+    rates = pd.read_parquet(folder.with_name("k_shot_rates") / "random-8.parquet")
+    assert (rates["low"] <= rates["high"]).all()
+    np.testing.assert_allclose(rates.groupby("annotator")["observed"].sum(), 1)
     told = read_predictions(found.folder.cell("attributes-only", 0) / "k_shot" / "k-0.parquet")
     assert set(told["source"]) == {"attributes"}
 

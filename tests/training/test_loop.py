@@ -123,7 +123,7 @@ def test_early_stopping_keeps_the_best_epoch(two_kinds, tiny_bert, quick, tmp_pa
 
     best, kept = {}, []
     values = iter([0.9, 0.5, 0.7, 0.6, 0.4])
-    monkeypatch.setattr(loop, "_nll", lambda *arguments: next(values))
+    monkeypatch.setattr(loop, "dev_nll", lambda *arguments: next(values))
     snapshot = loop.trainable_state
 
     def remember(*arguments):
@@ -156,7 +156,7 @@ def test_deviations_are_tried_even_if_the_shared_phase_stops_improving(
     from hyperadapters.training import loop
 
     values = iter([0.1, *[0.5] * 20])
-    monkeypatch.setattr(loop, "_nll", lambda *arguments: next(values))
+    monkeypatch.setattr(loop, "dev_nll", lambda *arguments: next(values))
     settings = {**quick, "epochs": 6, "shared_epochs": 3, "patience": 1}
     fit(two_kinds, output=tmp_path / "run", backbone=tiny_bert, **settings)
     assert [line["deviates"] for line in log_of(tmp_path / "run")] == [False] * 3 + [True]
@@ -196,6 +196,6 @@ def test_what_is_told_while_training(two_kinds, tiny_bert, quick, tmp_path):
 def test_a_training_that_diverges_says_so(two_kinds, tiny_bert, quick, tmp_path, monkeypatch):
     from hyperadapters.training import loop
 
-    monkeypatch.setattr(loop, "_nll", lambda *arguments: float("nan"))
+    monkeypatch.setattr(loop, "dev_nll", lambda *arguments: float("nan"))
     with pytest.raises(RunError, match=r"diverged.*lower the learning rates"):
         fit(two_kinds, output=tmp_path / "run", backbone=tiny_bert, **quick)

@@ -69,7 +69,7 @@ def test_two_kinds_of_people_are_told_apart(two_kinds, tiny_bert, tmp_path):
 
 def test_the_best_epoch_is_what_is_left(two_kinds, tiny_bert, quick, tmp_path, monkeypatch):
     values, best = iter([0.9, 0.5, 0.7, 0.6]), {}
-    monkeypatch.setattr(loop, "_nll", lambda *arguments: next(values))
+    monkeypatch.setattr(loop, "dev_nll", lambda *arguments: next(values))
     evaluate = Trainer._evaluate
 
     def remember(trainer):

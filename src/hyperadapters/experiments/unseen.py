@@ -44,8 +44,8 @@ Z, ROUNDING = 1.96, 1e-9
 COUNTS = (0, 1, 2, 4, 8, 16, 32)
 CHOICES = ("random", "suggested")
 FOLDER, SCORES, TABLE, RECORD = "k_shot", "k_shot.json", "k_shot.md", "unseen.json"
-RATES = "-rates"
-"""What the file of rates is called, behind the name of that of PREDICTIONS."""
+RATES = "k_shot_rates"
+"""Folder of rates beside that of PREDICTIONS, with files of the same names."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,8 @@ def _answers(
     """Name, k and the file of PREDICTIONS; those that are there already are not made again."""
     adaptable = find_method(run.record.method).is_adaptable
     folder = run.folder.path / FOLDER
-    folder.mkdir(exist_ok=True)
+    for one in (folder, folder.with_name(RATES)):
+        one.mkdir(exist_ok=True)
     strangers = folder / "k-0.parquet"
     if not strangers.is_file():
         write_predictions(_asked(run, parts), strangers)
@@ -289,8 +290,8 @@ def _answers(
 
 
 def _rates(predictions: Path) -> Path:
-    """The file of rates beside one of PREDICTIONS."""
-    return predictions.with_name(f"{predictions.stem}{RATES}.parquet")
+    """The file of rates that belongs to one of PREDICTIONS."""
+    return predictions.parent.with_name(RATES) / predictions.name
 
 
 def _adapted(
