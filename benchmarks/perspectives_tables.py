@@ -126,6 +126,17 @@ def shown_name(method: str) -> str:
     return f"{method} ({epochs} epochs)" if epochs else method
 
 
+def _precisions(found: Mapping[str, Any]) -> str:
+    """The precision of the runs: that of most data sets, and of which ones it is another."""
+    of = {
+        dataset: ", ".join(sorted({s["precision"] for s in d["settings"].values()}))
+        for dataset, d in found.items()
+    }
+    most = max(of.values(), key=list(of.values()).count)
+    others = ", ".join(f"{name}: {value}" for name, value in of.items() if value != most)
+    return f"precision {most}" + (f" ({others})" if others else "")
+
+
 def tables(found: Mapping[str, Any]) -> tuple[str, str]:
     """The short table, and the page of all tables."""
     some = next(iter(found.values()))
@@ -137,8 +148,7 @@ def tables(found: Mapping[str, Any]) -> tuple[str, str]:
         "Test split; means over seeds. The best mean is bold; ≈ may be as good: the 95 % interval "
         "of its paired difference from the best, over texts and annotators, holds zero."
     )
-    shared = ", ".join(f"{k}={v}" for k, v in grid.SHARED.items())
-    how += f" Every run with its method's defaults but {shared} and the epochs that are named."
+    how += f" Defaults of the methods but for the epochs that are named and {_precisions(found)}."
     made = f"Made by `{COMMAND}` on {some['hardware']}; {versions}."
     page = ["# Methods on real ratings", "", f"{how} After ±: standard deviation over seeds."]
     page += [
@@ -151,7 +161,7 @@ def tables(found: Mapping[str, Any]) -> tuple[str, str]:
             page += table_of(dataset, found[dataset])
     short = (
         f"nll ↓ / pooled macro-F1 ↑ / annotator macro-F1 ↑. {how}\n\n{short_table(found)}\n"
-        f"{seeds} seeds, the first ones; spreads, intervals, cost and further data sets: "
+        f"Seeds: {seeds}, the first ones; spreads, intervals, cost and further data sets: "
         f"[all tables](docs/tables/perspectives.md). {made}\n"
     )
     return short, "\n".join([*page, made, ""])

@@ -140,7 +140,7 @@ def test_weighted_combination_of_adapters(adapted, batch, family):
     weights[:, 3] = weights[:, 5] = 0.5
     weights[0] = torch.eye(7)[3]
     by_row = model(**given, annotator_ids=weights).logits
-    torch.testing.assert_close(by_row[1:], half[1:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(by_row[1:], half[1:], atol=5e-5, rtol=1e-4)
     torch.testing.assert_close(by_row[0], single[3][0], atol=1e-5, rtol=1e-5)
 
 
