@@ -11,6 +11,7 @@ from hyperadapters.backbones import load_backbone
 from hyperadapters.errors import ConditionError, ConfigError, RunError
 from hyperadapters.experiments import fit, load
 from hyperadapters.experiments.export import folder_name
+from pairwise import one_by_one
 
 TEXTS = ["good kind red", "bad cruel the the"]
 PERSONAL = ("hyperlora", "hyperlora-paper", "intercept", "multi-head", "lora-per-annotator")
@@ -42,10 +43,10 @@ def answers(folder, backbone, run):
         return model(**inputs).logits.double().softmax(-1).numpy()
 
 
-@pytest.mark.parametrize(
-    "method", [*PERSONAL, "annotator-embedding", "hyperlora+attributes", "attributes-only"]
+@one_by_one(
+    method=[*PERSONAL, "annotator-embedding", "hyperlora+attributes", "attributes-only"],
+    who=["u3", "population"],
 )
-@pytest.mark.parametrize("who", ["u3", "population"])
 def test_stock_peft_answers_as_the_run_does(method, who, run_of, tiny_bert, tmp_path):
     run = run_of(method)
     assert run.export(who, tmp_path / "lora") == [tmp_path / "lora"]

@@ -66,7 +66,13 @@ def test_a_renamed_person_and_all_others_are_answered_to_the_bit(method, run_of,
     same(run.predict(TEXTS), back.predict(TEXTS))
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].kind == "network"])
+NETWORKS = [m for m in METHODS if METHODS[m].kind == "network"]
+USUAL = ("hyperlora", "multi-head", "hyperlora+attributes")
+
+
+@pytest.mark.parametrize(
+    "method", [m if m in USUAL else pytest.param(m, marks=pytest.mark.slow) for m in NETWORKS]
+)
 def test_others_stay_to_the_bit_where_two_become_one(method, run_of, tmp_path):
     run = run_of(method)
     after = run.merge(["u3", "u1"], "u both", tmp_path / "after")

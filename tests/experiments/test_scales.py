@@ -15,6 +15,7 @@ from hyperadapters.experiments import fit, load
 from hyperadapters.methods import METHODS
 from hyperadapters.training import Progress
 from hyperadapters.tuner.head import head_layers
+from pairwise import one_by_one
 
 GOOD, BAD = ("good", "kind", "warm", "nice"), ("bad", "cruel", "cold", "nasty")
 
@@ -95,8 +96,7 @@ NETWORKS = [name for name, method in METHODS.items() if method.kind == "network"
 SCALE = (1, 2, 3, 4)
 
 
-@pytest.mark.parametrize("head", CUMULATIVE)
-@pytest.mark.parametrize("method", NETWORKS)
+@one_by_one(method=NETWORKS, head=CUMULATIVE)
 def test_every_method_has_heads_for_scales(method, head, scale, tiny_bert, quick, tmp_path):
     settings = {"backbone": tiny_bert, "method": method, "head": head, **quick}
     if "attributes" in METHODS[method].told:

@@ -20,7 +20,12 @@ def asked_of(client, **asked):
     return np.array([[p["p"] for p in text["people"]] for text in answer.json()["texts"]])
 
 
-@pytest.mark.parametrize("method", METHODS)
+USUAL = ("hyperlora", "multi-head", "user-token", "global-mode")
+
+
+@pytest.mark.parametrize(
+    "method", [m if m in USUAL else pytest.param(m, marks=pytest.mark.slow) for m in METHODS]
+)
 def test_every_method(two_kinds, tiny_bert, quick, tmp_path, method):
     fast = {} if method == "global-mode" else {"backbone": tiny_bert, **quick, "epochs": 1}
     if method == "hyperlora-paper":
