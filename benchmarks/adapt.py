@@ -7,7 +7,9 @@ tables of annotators) are held out, k of their labels become known, at random or
 are asked about texts of test. Beside the most probable vectors stand those that a set encoder gives
 in one pass; it is trained after the run. `--time` measures how long adapting takes. Runs and
 predictions are kept in `--runs`, and what is finished is not run again; results go to
-benchmarks/results/adapt.json; `--table` runs nothing and writes docs/tables/adapt.md.
+benchmarks/results/adapt.json, where those of other methods stay as they are (so that methods may
+have different seeds, each call with folders of its own); `--table` runs nothing and writes
+docs/tables/adapt.md.
 """
 
 import argparse
@@ -99,18 +101,18 @@ def run(dataset: str, given: argparse.Namespace) -> dict[str, Any]:
     )
     parts = Parts.of(ratings, ha.SplitBy("both", FOLD, "fold"), LEAST, allow_leaks=True)
     first = [ha.load(found.folder.cell(methods[0], seed)) for seed in given.seeds]
-    told_apart = [one_pass(one, parts, given.counts) for one in first]
+    apart = methods[0] == METHODS[0]
+    told_apart = [one_pass(one, parts, given.counts) for one in first if apart]
     scores_of_all = pd.concat([found.scores, *told_apart], ignore_index=True)
     rows = scores_of_all[scores_of_all["metric"].isin(list(SHOWN))]
     scores: dict[str, Any] = {}
     for row in rows.to_dict("records"):
         of_k = scores.setdefault(row["method"], {}).setdefault(row["slice"], {})
-        of_k.setdefault(row["metric"], []).append(float(row["value"]))
+        of_k.setdefault(row["metric"], {})[str(row["seed"])] = float(row["value"])
     some = first[0]
     timed = {"seconds": seconds(some, parts)} if given.time else {}
     return {
         **timed,
-        "seeds": given.seeds,
         "texts": given.texts,
         "people_of_training": given.people,
         "scores": scores,
@@ -189,12 +191,16 @@ def table(found: Mapping[str, Any]) -> str:
         lines += ["", f"## {dataset}", "", _about(found[dataset])]
         for metric, name in SHOWN.items():
             lines += ["", f"**{name}**, {people} people", ""]
-            lines += [f"| method | {' | '.join(counts)} |", "|---" * (len(counts) + 1) + "|"]
+            lines += [
+                f"| method | seeds | {' | '.join(counts)} |",
+                "|---" * (len(counts) + 2) + "|",
+            ]
             for method, of_k in of.items():
                 if not all(metric in of_k[k] for k in counts):
                     continue
-                cells = [_cell(of_k[k][metric]) for k in counts]
-                lines.append(f"| {method} | {' | '.join(cells)} |")
+                cells = [_cell(list(of_k[k][metric].values())) for k in counts]
+                seeds = ", ".join(of_k[counts[0]][metric])
+                lines.append(f"| {method} | {seeds} | {' | '.join(cells)} |")
     some = next(iter(found.values()))
     versions = ", ".join(f"{name} {version}" for name, version in some["versions"].items())
     made = f"Made by `python benchmarks/adapt.py` on {some['hardware']}; {versions}."
@@ -202,8 +208,8 @@ def table(found: Mapping[str, Any]) -> str:
 
 
 def _about(made: Mapping[str, Any]) -> str:
-    """Seeds, what was left out, and times."""
-    told = [f"Seeds: {', '.join(map(str, made['seeds']))}."]
+    """What was left out, and times."""
+    told = [] if made["texts"] or made["people_of_training"] else ["All texts and people."]
     if made["texts"]:
         told.append(f"Only {made['texts']:,} of the texts.")
     if made["people_of_training"]:
@@ -240,7 +246,9 @@ def main() -> None:
         print(f"== {dataset}", flush=True)
         made = run(dataset, given)
         with store.results(given.results) as found:
-            found[dataset] = made
+            before = found.get(dataset, {})
+            scores = {**before.get("scores", {}), **made["scores"]}
+            found[dataset] = {**before, **made, "scores": scores}
     if found := store.read(given.results):
         given.output.write_text(table(found), encoding="utf-8")
 

@@ -25,6 +25,7 @@ from hyperadapters.adaptation.linear import LinearRows
 from hyperadapters.adaptation.logits import VectorLogits
 from hyperadapters.adaptation.newton import Minima, Objectives
 from hyperadapters.adaptation.prior import MIN_ANNOTATORS, PSEUDO_COUNT, Prior
+from hyperadapters.adaptation.spread import spread_on_new_texts
 from hyperadapters.methods import AnnotatorClassifier, Examples
 
 MAX_PEOPLE = 400
@@ -42,20 +43,22 @@ ENOUGH = 3e-4
 
 
 def fit_prior(
-    classifier: AnnotatorClassifier, parts: list[Examples], start: Prior, seed: int = 0
+    classifier: AnnotatorClassifier, train: Examples, dev: Examples, start: Prior, seed: int = 0
 ) -> Prior:
     """The prior under which what training people said is most probable.
 
     Args:
         classifier: A trained classifier.
-        parts: Rows of its people; those without a label, or by nobody it knows, are left out.
+        train: Rows of its people; those without a label, or by nobody it knows, are left out.
+        dev: Further ones of texts that it was not trained on: how wide the prior is, is checked
+            there.
         start: Where to begin.
-        seed: Of the choice of people, where there are too many.
+        seed: Of the choice of people, where there are too many, and of labels.
 
     Returns:
         The prior; the `start` itself where fewer than five people have labels.
     """
-    width, free = len(start.mean), len(classifier.labels) - 1
+    width, free, parts = len(start.mean), len(classifier.labels) - 1, [train, dev]
     chosen = chosen_rows(parts, MAX_NUMBERS // max(1, width * free), seed)
     if chosen is None:
         return start
@@ -72,7 +75,10 @@ def fit_prior(
         annotators.append(part.annotators[rows])
     evaluate = LinearRows(*(torch.cat(tensors) for tensors in zip(*found, strict=True)))
     _, person = np.unique(np.concatenate(annotators), return_inverse=True)
-    return most_evident(evaluate, np.concatenate(labels), person, start)
+    told = np.concatenate(labels)
+    prior = most_evident(evaluate, told, person, start)
+    is_new = np.arange(len(told)) >= len(chosen[0])
+    return spread_on_new_texts(evaluate, told, person, is_new, prior, seed)
 
 
 def most_evident(

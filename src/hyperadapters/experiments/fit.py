@@ -317,7 +317,7 @@ def _train(
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()
-    write_prior(classifier, [train, dev], folder.prior, plan.seed)
+    write_prior(classifier, train, dev, folder.prior, plan.seed)
     classifier.save(folder.path)
     if plan.settings.amortised:
         progress.message("training the set encoder for newcomers")

@@ -53,7 +53,9 @@ def check_amortisable(fitted: AnnotatorClassifier) -> None:
         )
 
 
-def write_prior(fitted: AnnotatorClassifier, parts: list[Examples], path: Path, seed: int) -> None:
+def write_prior(
+    fitted: AnnotatorClassifier, train: Examples, dev: Examples, path: Path, seed: int
+) -> None:
     """Find the prior of a trained method from the labels of its people, and write it.
 
     Its mean becomes the population of the method, so that it is what strangers are answered with.
@@ -63,15 +65,16 @@ def write_prior(fitted: AnnotatorClassifier, parts: list[Examples], path: Path, 
 
     Args:
         fitted: The trained method, whose population is changed: it is to be saved afterwards.
-        parts: Rows of its people.
+        train: Rows of its people.
+        dev: Further ones, of texts that it was not trained on.
         path: The file.
-        seed: Of the choice of people where there are many.
+        seed: Of the choice of people where there are many, and of labels.
     """
     if not learns_prior(fitted):
         return
     everybody = torch.arange(len(fitted.vocabulary))
     start = prior_of(PersonalVectors(fitted.network), everybody, fitted.settings.shrinkage)
-    prior = fit_prior(fitted, parts, start, seed)
+    prior = fit_prior(fitted, train, dev, start, seed)
     set_population(fitted, prior.mean)
     prior.save(path)
 
