@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from hyperadapters.cli.main import app
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments import fit, load
-from tests.experiments.test_adapt import LEARN, answers, newcomers
+from newcomers import LEARN, answers, newcomers
 
 HEAD = {**LEARN, "deviation": "head", "taste_rank": 2, "shrinkage": 0.01}
 
