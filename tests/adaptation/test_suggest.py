@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperadapters.adaptation import choose_texts, information
+from hyperadapters.adaptation.intervals import expected
 from hyperadapters.adaptation.newton import weighted_jacobian
 
 
@@ -67,3 +68,15 @@ def test_what_a_bias_is_told():
     told = weighted_jacobian(log_p, torch.ones(1, 1, 1, dtype=torch.float64))
     gain = information(told, torch.full((1, 1), 2.0, dtype=torch.float64))
     torch.testing.assert_close(gain, torch.log1p(torch.tensor([2 * 0.21], dtype=torch.float64)) / 2)
+
+
+def test_expected_probabilities_are_those_of_a_population():
+    logits = torch.tensor([[0.0, 4.0], [1.0, 1.0]], dtype=torch.float64)
+    sure = expected(logits, torch.zeros(2, 1, 1, dtype=torch.float64))
+    torch.testing.assert_close(sure, logits.softmax(dim=1))
+    # The mean of a logistic function of a Gaussian, by Gauss-Hermite quadrature.
+    spread = torch.full((2, 1, 1), 9.0, dtype=torch.float64)
+    x, weights = np.polynomial.hermite_e.hermegauss(60)
+    moved = np.array([4.0, 0.0])[:, None] + 3 * x
+    wanted = (weights / weights.sum() / (1 + np.exp(-moved))).sum(axis=1)
+    np.testing.assert_allclose(expected(logits, spread)[:, 1].numpy(), wanted, atol=0.02)

@@ -113,20 +113,39 @@ def bounds_of(
     return _bounds(logits, covariance, _draws(seed, logits.shape[1]))
 
 
+def expected(
+    logits: Float[Tensor, "n labels"], covariance: Float[Tensor, "n free free"], seed: int = 0
+) -> Float[Tensor, "n labels"]:
+    """Probabilities, averaged over what is not known.
+
+    Args:
+        logits: The logits.
+        covariance: Of the logits relative to the first one.
+        seed: Of the draws.
+    """
+    draws = _draws(seed, logits.shape[1])
+    pieces = zip(logits.split(ROWS_AT_ONCE), covariance.split(ROWS_AT_ONCE), strict=True)
+    return torch.cat([_drawn(*some, draws).mean(dim=1) for some in pieces])
+
+
 def _draws(seed: int, n_labels: int) -> Float[Tensor, "draws free"]:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn((N_DRAWS, n_labels - 1), generator=generator, dtype=torch.float64)
 
 
+def _drawn(logits: Tensor, covariance: Tensor, draws: Tensor) -> Float[Tensor, "n draws labels"]:
+    """Probabilities in every draw."""
+    d, v = torch.linalg.eigh(covariance)
+    root = v * d.clamp(min=0).sqrt().unsqueeze(1)
+    drawn = logits.unsqueeze(1).repeat(1, N_DRAWS, 1)
+    drawn[:, :, 1:] += torch.einsum("df,nef->nde", draws, root)
+    return drawn.softmax(dim=2)
+
+
 def _bounds(
     logits: Tensor, covariance: Tensor, draws: Tensor
 ) -> tuple[Float[np.ndarray, "n labels"], Float[np.ndarray, "n labels"]]:
-    d, v = torch.linalg.eigh(covariance)
-    root = v * d.clamp(min=0).sqrt().unsqueeze(1)
-    moved = torch.einsum("df,nef->nde", draws, root)
-    drawn = logits.unsqueeze(1).repeat(1, N_DRAWS, 1)
-    drawn[:, :, 1:] += moved
-    p = drawn.softmax(dim=2)
+    p = _drawn(logits, covariance, draws)
     tail = (1 - LEVEL) / 2
     low, high = p.quantile(torch.tensor([tail, 1 - tail], dtype=p.dtype), dim=1)
     return low.numpy(), high.numpy()

@@ -1,7 +1,9 @@
 r"""Which texts would tell most about somebody's vector.
 
-With S the covariance of the vector, J the derivatives of a text's logits by it and F the Fisher
-information of the softmax about its logits, a label for the text is expected to tell
+With S the covariance of the vector, J the derivatives of a text's logits by it and
+F = diag(p) - p p^T of its probabilities (of all labels but the first, averaged over what is not
+known of the vector: for strangers those of the population are too sure of themselves), a label for
+the text is expected to tell
 
     ½ log det(I + F^½ J S J^T F^½)
 
@@ -22,6 +24,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hyperadapters.adaptation.intervals import expected
 from hyperadapters.adaptation.logits import VectorLogits
 from hyperadapters.adaptation.newton import weighted_jacobian
 from hyperadapters.methods import AnnotatorClassifier
@@ -31,19 +34,25 @@ TIE = 1e-9
 
 
 def told_by(
-    classifier: AnnotatorClassifier, rows: pd.DataFrame, vectors: Float[Tensor, "rows width"]
+    classifier: AnnotatorClassifier,
+    rows: pd.DataFrame,
+    vector: Float[Tensor, " width"],
+    covariance: Float[Tensor, "width width"],
 ) -> Float[Tensor, "rows free width"]:
-    """A of every row: what a label for it would tell about the vector of its annotator.
+    """A of every row: what a label for it would tell about a vector.
 
     Args:
         classifier: The classifier.
         rows: Columns `text, annotator`, perhaps `text_pair` and attributes; labels are not looked
             at.
-        vectors: The joined vector of each row's annotator (see `PersonalVectors`).
+        vector: The joined vector of somebody, the same for all rows (see `PersonalVectors`).
+        covariance: S.
     """
     examples = classifier.examples(rows.drop(columns="label", errors="ignore"))
-    logits, jacobian = VectorLogits(classifier, examples)(np.arange(len(rows)), vectors)
-    return weighted_jacobian(logits.log_softmax(dim=1), jacobian)
+    logits = VectorLogits(classifier, examples)
+    at, jacobian = logits(np.arange(len(rows)), vector.expand(len(rows), -1))
+    p = expected(at, jacobian @ covariance @ jacobian.transpose(1, 2))
+    return weighted_jacobian(p.log(), jacobian)
 
 
 def information(

@@ -28,7 +28,7 @@ def suggest_texts(run: "Run", annotator: str, pool: Texts, count: int) -> pd.Dat
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
     vector, covariance = _known_of(run, fitted, annotator)
     asked = table.drop(columns="label", errors="ignore").assign(annotator=annotator)
-    told = told_by(fitted, asked, vector.expand(len(table), -1))
+    told = told_by(fitted, asked, vector, covariance)
     places, gains = choose_texts(told, covariance, count)
     found = asked.iloc[places].reset_index(drop=True)
     return found.assign(rank=range(1, count + 1), information=gains)

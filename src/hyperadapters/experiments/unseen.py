@@ -331,7 +331,7 @@ def labels_in_order(run: Run, pool: pd.DataFrame, choice: str, most: int) -> pd.
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
     prior = prior_of_run(run, fitted)
     columns = [name for name in pool if name not in ("label", "split", "text_id")]
-    told = told_by(fitted, columns_of(pool, columns), prior.mean.expand(len(pool), -1))
+    told = told_by(fitted, columns_of(pool, columns), prior.mean, prior.covariance)
     place = np.full(len(pool), most)
     for rows in pool.groupby("annotator").indices.values():
         chosen, _ = choose_texts(told[rows], prior.covariance, min(most, len(rows)))
