@@ -18,15 +18,15 @@ serve: $(VENV)/.installed
 	$(BIN)/hyperadapters serve demo-run/hyperlora
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Also what takes minutes, and what needs the real data in ../shared.
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --slow
+	$(BIN)/python -m pytest -n auto --dist worksteal --slow
 
 # The same tests on the oldest PEFT and Transformers that are supported, in an environment beside.
 test-oldest: $(VENV)-oldest/.installed
-	$(VENV)-oldest/bin/python -m pytest -n auto
+	$(VENV)-oldest/bin/python -m pytest -n auto --dist worksteal
 
 # The table of families in docs, made by the tests that it tells of.
 families: $(VENV)/.installed-dev
