@@ -124,9 +124,11 @@ def run(dataset: str, given: argparse.Namespace) -> dict[str, Any]:
 
 def one_pass(run: Any, parts: Any, counts: Sequence[int]) -> pd.DataFrame:
     """SCORES of the vectors that the set encoder gives, which is trained if it is not there."""
+    from hyperadapters.adaptation import PersonalVectors, SetEncoder
     from hyperadapters.evaluation import evaluate
+    from hyperadapters.experiments.newcomers import Newcomers
     from hyperadapters.experiments.prior import write_set_encoder
-    from hyperadapters.experiments.unseen import labels_in_order
+    from hyperadapters.experiments.unseen import places_of_labels
     from hyperadapters.tables import read_predictions, write_predictions
 
     fitted, folder = run.fitted, run.folder.path / "k_shot"
@@ -134,14 +136,15 @@ def one_pass(run: Any, parts: Any, counts: Sequence[int]) -> pd.DataFrame:
         of_train = (parts.known[parts.known["split"] == name] for name in ("train", "dev"))
         examples = [fitted.examples(rows.reset_index(drop=True)) for rows in of_train]
         write_set_encoder(fitted, examples, run.folder, run.record.seed)
-    ordered, found = labels_in_order(run, parts.pool, "random", max(counts)), []
+    width = PersonalVectors(fitted.network).width
+    encoder = SetEncoder.load(run.folder.set_encoder, width, len(fitted.labels))
+    newcomers = Newcomers(run, parts.pool, parts.asked)
+    place, found = places_of_labels(run, parts.pool, "random", max(counts)), []
     for k in counts:
         path = folder / (f"one-pass-{k}.parquet" if k else "k-0.parquet")
         if not path.is_file():
-            known = ordered[ordered["place"] < k].drop(columns=["place", "split"])
-            with tempfile.TemporaryDirectory(dir=folder) as aside:
-                second = run.adapt(known, Path(aside) / "adapted", amortised=True)
-                write_predictions(second.predict(parts.asked, "rows"), path)
+            first = newcomers.find(place < k, encoder=encoder, max_steps=0)
+            write_predictions(newcomers.predictions(first), path)
         scores = evaluate(read_predictions(path))
         scores = scores[scores["slice"] == "all"]
         found.append(scores.assign(method=f"{run.record.method}, {ONE_PASS}", slice=f"k={k}"))
@@ -153,16 +156,13 @@ def seconds(run: Any, parts: Any) -> dict[str, list[float]]:
 
     The many people are made up: each has given eight labels of the pool.
     """
-    from hyperadapters.experiments.unseen import labels_in_order
-
     generator = np.random.default_rng(0)
     texts = parts.pool.drop_duplicates("text")
     rows = [
         texts.iloc[generator.choice(len(texts), N_LABELS, replace=False)].assign(annotator=f"n{i}")
         for i in range(N_PEOPLE)
     ]
-    one = labels_in_order(run, parts.pool, "random", N_LABELS)
-    one = one[one["annotator"] == one["annotator"].iloc[0]]
+    one = parts.pool[parts.pool["annotator"] == parts.pool["annotator"].iloc[0]].iloc[:N_LABELS]
     made = {"1 person": one, f"{N_PEOPLE:,} people": pd.concat(rows, ignore_index=True)}
     found = {}
     run.predict(["once, so that everything is loaded"], "population")

@@ -11,7 +11,8 @@ from hyperadapters.data import SplitBy
 from hyperadapters.data.held_out import held_out
 from hyperadapters.errors import ConfigError, DataError, RunError
 from hyperadapters.experiments import compare_unseen, load
-from hyperadapters.experiments.unseen import Parts, labels_in_order
+from hyperadapters.experiments.newcomers import Newcomers
+from hyperadapters.experiments.unseen import Parts, places_of_labels
 from hyperadapters.tables import read_predictions, read_scores
 
 COUNTS, HOW = [0, 2, 8], SplitBy(fold=1, folds=4)
@@ -112,17 +113,14 @@ def test_it_goes_on_where_it_was_stopped(found, call, monkeypatch):
     gone = found.folder.cell("hyperlora", 0) / "k_shot" / "suggested-8.parquet"
     before = read_predictions(gone)
     gone.unlink()
-    asked = []
-    import hyperadapters.experiments.unseen as unseen
-
-    adapted = unseen._adapted
+    asked, real = [], Newcomers.find
     monkeypatch.setattr(
-        unseen,
-        "_adapted",
-        lambda run, *rest: asked.append(run.record.method) or adapted(run, *rest),
+        Newcomers,
+        "find",
+        lambda self, known: asked.append(int(known.sum())) or real(self, known),
     )
     again = call(found.folder.path, resume=True, command="hyperadapters compare ...")
-    assert asked == ["hyperlora"]
+    assert asked == [8 * found.n_people]
     pd.testing.assert_frame_equal(read_predictions(gone), before, rtol=1e-5)
     pd.testing.assert_frame_equal(again.scores, found.scores, rtol=1e-4, atol=1e-4)
     with pytest.raises(RunError, match="made with another counts"):
@@ -131,9 +129,28 @@ def test_it_goes_on_where_it_was_stopped(found, call, monkeypatch):
         call(found.folder.path)
 
 
+@pytest.mark.parametrize("method", ["hyperlora", "intercept"])
+def test_answers_are_those_of_adapt(found, described, method, tmp_path):
+    cell = found.folder.cell(method, 0)
+    run, parts = load(cell), Parts.of(described, SplitBy("both", 1, 4), 8)
+    place = places_of_labels(run, parts.pool, "random", 8)
+    known = parts.pool[place < 2].drop(columns="split")
+    second = run.adapt(known, tmp_path / "second")
+    for kept, made in (("k_shot", second.predict), ("k_shot_rates", second.rates)):
+        path = cell / kept / "random-2.parquet"
+        read = read_predictions if kept == "k_shot" else pd.read_parquet
+        other = made(parts.asked, "rows") if kept == "k_shot" else made(parts.asked)
+        pd.testing.assert_frame_equal(read(path), other, check_dtype=False, rtol=0, atol=1e-3)
+
+
 def test_which_labels_are_known(found, described):
     run = load(found.folder.cell("hyperlora", 1))
     pool = Parts.of(described, SplitBy("both", 1, 4), 8).pool
+
+    def labels_in_order(run, pool, choice, most):
+        place = places_of_labels(run, pool, choice, most)
+        return pool.assign(place=place)[place < most]
+
     for choice in ("random", "suggested"):
         ordered = labels_in_order(run, pool, choice, 8)
         places = ordered.groupby("annotator")["place"].apply(sorted)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hyperadapters.adaptation.amortised import SetEncoder, Told
 from hyperadapters.adaptation.logits import VectorLogits
-from hyperadapters.adaptation.newton import MAX_STEPS, Objectives, kept_directions
+from hyperadapters.adaptation.newton import MAX_STEPS, Evaluate, Objectives, kept_directions
 from hyperadapters.adaptation.posterior import Posterior
 from hyperadapters.adaptation.prior import Prior
 from hyperadapters.methods import AnnotatorClassifier
@@ -45,6 +45,11 @@ class Found:
         """Who they are."""
         return self.posterior.names
 
+    def places(self, names: np.ndarray) -> Int[np.ndarray, " n"]:
+        """Position of everybody who is named; all of them must be here."""
+        place = {name: number for number, name in enumerate(self.names)}
+        return np.array([place[str(name)] for name in names], np.int64)
+
 
 def find_people(
     classifier: AnnotatorClassifier,
@@ -69,22 +74,63 @@ def find_people(
     Raises:
         DataError: A label is not among those of the classifier.
     """
-    person_of_row, names = pd.factorize(column_of(ratings, "annotator").astype(str), sort=True)
     examples = classifier.examples(ratings)
-    logits = VectorLogits(classifier, examples)
+    rows = LabelledRows(
+        VectorLogits(classifier, examples),
+        examples.labels,
+        column_of(ratings, "annotator").astype(str).to_numpy(),
+        len(classifier.labels),
+    )
+    return find_among(rows, prior, tick, encoder=encoder, max_steps=max_steps)
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows that people gave a label.
+
+    Attributes:
+        evaluate: Their logits and derivatives.
+        labels: Index of the label of every row.
+        annotators: Name of whoever gave it.
+        n_labels: Number of labels there are.
+    """
+
+    evaluate: Evaluate
+    labels: Int[np.ndarray, " rows"]
+    annotators: np.ndarray
+    n_labels: int
+
+    def only(self, rows: Int[np.ndarray, " n"]) -> "LabelledRows":
+        """Some of them, by their positions."""
+        evaluate = self.evaluate
+        return LabelledRows(
+            lambda some, z: evaluate(rows[some], z),
+            self.labels[rows],
+            self.annotators[rows],
+            self.n_labels,
+        )
+
+
+def find_among(
+    given: LabelledRows,
+    prior: Prior,
+    tick: Tick | None = None,
+    *,
+    encoder: SetEncoder | None = None,
+    max_steps: int = MAX_STEPS,
+) -> Found:
+    """As `find_people`, from rows that a model has read already."""
+    person_of_row, names = pd.factorize(given.annotators, sort=True)
     counts = np.bincount(person_of_row, minlength=len(names))
-    per_row = (len(classifier.labels) - 1) * len(prior.mean)
+    per_row = (given.n_labels - 1) * len(prior.mean)
     order, parts, converged = [], [], []
     for people in _blocks(counts, max(1, MAX_NUMBERS // per_row)):
         place = np.full(len(names), -1)
         place[people] = np.arange(len(people))
         rows = np.flatnonzero(place[person_of_row] >= 0)
+        own = given.only(rows)
         objectives = Objectives(
-            lambda some, z, rows=rows: logits(rows[some], z),
-            examples.labels[rows],
-            place[person_of_row[rows]],
-            len(people),
-            prior,
+            *(own.evaluate, own.labels, place[person_of_row[rows]], len(people), prior)
         )
         start = None
         if encoder is not None:

@@ -13,6 +13,7 @@ mid-distribution function G(c) = P(C < c) + P(C = c) / 2 (Lancaster 1961), with 
 met on average rather than always exceeded.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from hyperadapters.adaptation.intervals import LEVEL, N_DRAWS
 from hyperadapters.adaptation.logits import VectorLogits
+from hyperadapters.adaptation.newton import Evaluate
 from hyperadapters.adaptation.posterior import Posterior
 from hyperadapters.adaptation.prior import Prior
 from hyperadapters.methods import AnnotatorClassifier
@@ -42,6 +44,25 @@ class Known:
     vector: Float[Tensor, " width"]
     curvature: Float[Tensor, " rank"]
     directions: Float[Tensor, "rank width"]
+
+    @classmethod
+    def stranger(cls, prior: Prior) -> "Known":
+        """Of somebody who has said nothing."""
+        none = prior.mean.new_zeros(0, len(prior.mean))
+        return cls(prior.mean, none.sum(dim=1), none)
+
+    @classmethod
+    def of(cls, posterior: Posterior, vectors: Mapping[str, Tensor]) -> "dict[str, Known]":
+        """Of some people of a posterior, by name."""
+        place = {name: number for number, name in enumerate(posterior.names)}
+        return {
+            name: cls(
+                vector.double(),
+                posterior.curvature[place[name]].double(),
+                posterior.directions[place[name]].double(),
+            )
+            for name, vector in vectors.items()
+        }
 
     def drawn(self, noise: Float[Tensor, "draws width"]) -> Float[Tensor, "draws width"]:
         """Standard normal draws → draws of how far the vector is from the most probable one."""
@@ -75,21 +96,42 @@ def rates_of(
     examples = classifier.examples(rows.drop(columns="label", errors="ignore"))
     logits = VectorLogits(classifier, examples)
     vectors = logits.vectors.of_annotators().cpu().double()
-    place = {name: number for number, name in enumerate(posterior.names)}
+    names = column_of(rows, "annotator").astype(str)
+    indices = dict(zip(names, map(int, examples.annotators), strict=True))
+    known = {name: Known.stranger(prior) for name, index in indices.items() if index < 0}
+    met = [name for name in posterior.names if indices.get(name, -1) >= 0]
+    known |= Known.of(posterior, {name: vectors[indices[name]] for name in met})
+    return rates_among(logits, names.to_numpy(), known, prior, classifier.labels.names, seed)
+
+
+def rates_among(
+    evaluate: Evaluate,
+    annotators: np.ndarray,
+    known: Mapping[str, Known],
+    prior: Prior,
+    labels: Sequence[object],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """As `rates_of`, for rows that a model has read already.
+
+    Args:
+        evaluate: Logits and derivatives of the rows.
+        annotators: Whom each is about.
+        known: What is known of these; the others are left out.
+        prior: Of strangers.
+        labels: Names of the labels.
+        seed: Of the draws.
+    """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((N_DRAWS, len(prior.mean)), generator=generator, dtype=torch.float64)
-    names = column_of(rows, "annotator").astype(str)
-    found = []
+    names, found = pd.Series(annotators), []
     for name, of in names.groupby(names).indices.items():
-        index = int(examples.annotators[of[0]])
-        if index >= 0 and name not in place:
+        one = known.get(str(name))
+        if one is None:
             continue
-        known = (
-            _stranger(prior) if index < 0 else _known(posterior, place[str(name)], vectors[index])
-        )
-        at = known.vector.expand(len(of), -1)
-        counts = _counts(*logits(of, at), known.drawn(noise), prior, generator)
-        for label, column in zip(classifier.labels.names, counts.T, strict=True):
+        at = one.vector.expand(len(of), -1)
+        counts = _counts(*evaluate(of, at), one.drawn(noise), prior, generator)
+        for label, column in zip(labels, counts.T, strict=True):
             low, high = bounds_of_counts(column, len(of))
             found.append((str(name), label, len(of), column.mean() / len(of), low, high))
     return pd.DataFrame(found, columns=pd.Index(COLUMNS))
@@ -111,15 +153,6 @@ def bounds_of_counts(drawn: Int[np.ndarray, " draws"], n: int) -> tuple[float, f
     # Of the counts that were never drawn, those at the ends are outside.
     inside = np.flatnonzero((middle >= tail) & (middle <= 1 - tail) & (shares > 0))
     return float(inside[0]) / n, float(inside[-1]) / n
-
-
-def _stranger(prior: Prior) -> Known:
-    none = prior.mean.new_zeros(0, len(prior.mean))
-    return Known(prior.mean, none.sum(dim=1), none)
-
-
-def _known(posterior: Posterior, place: int, vector: Tensor) -> Known:
-    return Known(vector, posterior.curvature[place].double(), posterior.directions[place].double())
 
 
 def _counts(

@@ -27,6 +27,7 @@ from hyperadapters.data.readers import with_text_ids
 from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.experiments.folder import RunFolder, refuse_existing
 from hyperadapters.experiments.grow import Growth, write_grown
+from hyperadapters.experiments.newcomers import with_observed
 from hyperadapters.experiments.prior import prior_of_run
 from hyperadapters.experiments.record import RunRecord, versions
 from hyperadapters.experiments.run import Run
@@ -130,9 +131,7 @@ def rates_of_run(run: Run, texts: Texts, annotators: str | Sequence[str]) -> pd.
     rates = rates_of(fitted, rows, *known, run.record.seed)
     if "label" not in rows or column_of(rows, "label").isna().any():
         return rates
-    given = rows.groupby(["annotator", "label"]).size()
-    pairs = zip(rates["annotator"], rates["label"], rates["n"], strict=True)
-    return rates.assign(observed=[given.get((who, what), 0) / n for who, what, n in pairs])
+    return with_observed(rates, rows)
 
 
 def posterior_of(run: Run, fitted: AnnotatorClassifier) -> Posterior:

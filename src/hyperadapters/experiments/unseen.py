@@ -7,7 +7,6 @@ Every k and every method is scored on the same rows: those of people who have as
 train as the largest k, or at least as many as is said; who has fewer than k gives all of them.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.compare import compare
 from hyperadapters.experiments.folder import read_json, write_json
 from hyperadapters.experiments.grid import CompareFolder
+from hyperadapters.experiments.newcomers import Newcomers
 from hyperadapters.experiments.prior import prior_of_run
 from hyperadapters.experiments.run import Run
 from hyperadapters.experiments.unseen_page import COVERAGE, unseen_table
@@ -275,17 +275,20 @@ def _answers(
         write_predictions(_asked(run, parts), strangers)
         if adaptable:
             run.rates(parts.asked).to_parquet(_rates(strangers), index=False)
+    newcomers: Newcomers | None = None
     for choice in choices if adaptable else choices[:1]:
         name = run.record.method + (", suggested" if choice == "suggested" else "")
-        ordered: pd.DataFrame | None = None
+        place: np.ndarray | None = None
         for k in counts:
             path = folder / f"{choice}-{k}.parquet" if k and adaptable else strangers
             if not path.is_file():
                 progress.message(f"{name}, seed {run.record.seed}: {k} labels a person")
-                if ordered is None:
-                    ordered = labels_in_order(run, parts.pool, choice, max(counts))
-                known = rows_of(ordered, column_of(ordered, "place") < k)
-                write_predictions(_adapted(run, parts, known, folder, _rates(path)), path)
+                if place is None:
+                    place = places_of_labels(run, parts.pool, choice, max(counts))
+                newcomers = newcomers or Newcomers(run, parts.pool, parts.asked)
+                found = newcomers.find(place < k)
+                newcomers.rates(found).to_parquet(_rates(path), index=False)
+                write_predictions(newcomers.predictions(found), path)
             yield name, k, path
 
 
@@ -294,39 +297,23 @@ def _rates(predictions: Path) -> Path:
     return predictions.parent.with_name(RATES) / predictions.name
 
 
-def _adapted(
-    run: Run, parts: Parts, known: pd.DataFrame, folder: Path, rates: Path
-) -> pd.DataFrame:
-    """PREDICTIONS when these ratings are known; rates are written to a file."""
-    aside = folder / "adapted"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        second = run.adapt(known.drop(columns=["place", "split"]), aside)
-        second.rates(parts.asked).to_parquet(rates, index=False)
-        return _asked(second, parts)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
 def _asked(run: Run, parts: Parts) -> pd.DataFrame:
     return run.predict(parts.asked, "rows")
 
 
-def labels_in_order(run: Run, pool: pd.DataFrame, choice: str, most: int) -> pd.DataFrame:
-    """Ratings with a column `place`: which of its person's becomes known first, second, ...
+def places_of_labels(run: Run, pool: pd.DataFrame, choice: str, most: int) -> np.ndarray:
+    """Which of its person's each rating becomes known: first (0), second, ...
 
     Args:
         run: The run, which knows none of the people.
         pool: Their ratings.
         choice: ``"random"``, the same for all methods with the seed of the run; or
             ``"suggested"``, what tells most about a stranger first. Labels are not looked at.
-        most: How many of each person are put in order; the others are left out.
+        most: How many of each person are put in order; the others have at least this number.
     """
     if choice == "random":
         shuffled = pool.sample(frac=1, random_state=run.record.seed)
-        place = shuffled.groupby("annotator").cumcount()
-        ordered = pool.assign(place=place.reindex(pool.index))
-        return rows_of(ordered, column_of(ordered, "place") < most)
+        return shuffled.groupby("annotator").cumcount().reindex(pool.index).to_numpy()
     fitted = run.fitted
     assert isinstance(fitted, AnnotatorClassifier)  # noqa: S101 - the method is adaptable
     prior = prior_of_run(run, fitted)
@@ -336,4 +323,4 @@ def labels_in_order(run: Run, pool: pd.DataFrame, choice: str, most: int) -> pd.
     for rows in pool.groupby("annotator").indices.values():
         chosen, _ = choose_texts(told[rows], prior.covariance, min(most, len(rows)))
         place[rows[chosen]] = np.arange(len(chosen))
-    return pool[place < most].assign(place=place[place < most])
+    return place
