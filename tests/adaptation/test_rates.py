@@ -19,8 +19,14 @@ def test_bounds_are_shares_that_were_drawn_around_the_middle(seed, n):
     low, high = bounds_of_counts(drawn, n)
     assert 0 <= low <= np.median(drawn) / n <= high <= 1
     assert {round(low * n), round(high * n)} <= set(drawn)
-    # Of the last count that is left out on a side, half is within the twentieth.
-    assert (drawn < low * n - 0.5).mean() < 0.1 and (drawn > high * n + 0.5).mean() < 0.1
+    outside = (drawn < low * n - 0.5).mean(), (drawn > high * n + 0.5).mean()
+    # Of the last count that is left out on a side, half is within the twentieth; one more may be
+    # out on one side, if that is nearer to nine tenths.
+    assert min(outside) < 0.1
+    inside = (drawn >= low * n - 0.5) & (drawn <= high * n + 0.5)
+    for end in (low, high):
+        less = inside.mean() - (drawn == round(end * n)).mean()
+        assert low == high or abs(inside.mean() - 0.9) <= abs(less - 0.9) + 1e-9
 
 
 @pytest.mark.parametrize("n", [5, 10, 40])
@@ -31,8 +37,7 @@ def test_on_average_nine_tenths_are_inside(n):
         k = np.arange(n + 1)
         within = (k >= low * n - 1e-9) & (k <= high * n + 1e-9)
         inside.append(binom.pmf(k, n, p)[within].sum())
-    # Shares of five texts take six values: a little more than what is wanted is inside.
-    assert 0.88 < np.mean(inside) < 0.96
+    assert 0.87 < np.mean(inside) < 0.93
 
 
 def test_draws_have_the_covariance_of_the_posterior():

@@ -273,22 +273,22 @@ def _answers(
     strangers = folder / "k-0.parquet"
     if not strangers.is_file():
         write_predictions(_asked(run, parts), strangers)
-        if adaptable:
-            run.rates(parts.asked).to_parquet(_rates(strangers), index=False)
+    if adaptable and not _rates(strangers).is_file():
+        run.rates(parts.asked).to_parquet(_rates(strangers), index=False)
     newcomers: Newcomers | None = None
     for choice in choices if adaptable else choices[:1]:
         name = run.record.method + (", suggested" if choice == "suggested" else "")
         place: np.ndarray | None = None
         for k in counts:
             path = folder / f"{choice}-{k}.parquet" if k and adaptable else strangers
-            if not path.is_file():
+            if not (path.is_file() and (not adaptable or _rates(path).is_file())):
                 progress.message(f"{name}, seed {run.record.seed}: {k} labels a person")
                 if place is None:
                     place = places_of_labels(run, parts.pool, choice, max(counts))
                 newcomers = newcomers or Newcomers(run, parts.pool, parts.asked)
                 found = newcomers.find(place < k)
                 newcomers.rates(found).to_parquet(_rates(path), index=False)
-                write_predictions(newcomers.predictions(found), path)
+                write_predictions(newcomers.predictions(found), path, overwrite=True)
             yield name, k, path
 
 
