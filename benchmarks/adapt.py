@@ -9,7 +9,7 @@ in one pass; it is trained after the run. `--time` measures how long adapting ta
 predictions are kept in `--runs`, and what is finished is not run again; results go to
 benchmarks/results/adapt.json, where those of other methods stay as they are (so that methods may
 have different seeds, each call with folders of its own); `--table` runs nothing and writes
-docs/tables/adapt.md.
+docs/tables/adapt.md and the short table of docs/new-people.md.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import store
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "adapt.json"
 TABLE = HERE.parent / "docs" / "tables" / "adapt.md"
+PAGE = HERE.parent / "docs" / "new-people.md"
 # Data set → attributes of its annotators.
 DATASETS = {
     "popquorn_offensiveness": "gender,race,age,occupation,education",
@@ -195,7 +196,9 @@ def table(found: Mapping[str, Any]) -> str:
                 f"| method | seeds | {' | '.join(counts)} |",
                 "|---" * (len(counts) + 2) + "|",
             ]
-            for method, of_k in of.items():
+            order = (*METHODS, *DESCRIBED)
+            for method in sorted(of, key=lambda name: order.index(name.split(", ")[0])):
+                of_k = of[method]
                 if not all(metric in of_k[k] for k in counts):
                     continue
                 cells = [_cell(list(of_k[k][metric].values())) for k in counts]
@@ -205,6 +208,23 @@ def table(found: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in some["versions"].items())
     made = f"Made by `python benchmarks/adapt.py` on {some['hardware']}; {versions}."
     return "\n".join([*lines, "", made, ""])
+
+
+SHORT = ("text-only", 0), ("intercept", 8), ("hyperlora", 0), ("hyperlora", 8), ("hyperlora", 32)
+
+
+def short(found: Mapping[str, Any]) -> str:
+    """Means of the most important columns, for the page about new people."""
+    datasets = [name for name in DATASETS if name in found]
+    lines = [f"| method | {' | '.join(datasets)} |", "|---" * (len(datasets) + 1) + "|"]
+    for method, k in SHORT:
+        cells = []
+        for dataset in datasets:
+            of_k = found[dataset]["scores"].get(method, {}).get(f"k={k}", {})
+            values = [of_k[metric] for metric in list(SHOWN)[:3] if metric in of_k]
+            cells.append(" / ".join(f"{np.mean(list(v.values())):.3f}" for v in values))
+        lines.append(f"| {method}, k = {k} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
 
 
 def _about(made: Mapping[str, Any]) -> str:
@@ -251,6 +271,8 @@ def main() -> None:
             found[dataset] = {**before, **made, "scores": scores}
     if found := store.read(given.results):
         given.output.write_text(table(found), encoding="utf-8")
+        if given.output == TABLE:
+            store.put_between(PAGE, "adapt", short(found))
 
 
 if __name__ == "__main__":

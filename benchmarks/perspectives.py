@@ -30,7 +30,6 @@ RESULTS = HERE / "results" / "perspectives.json"
 TABLE = HERE.parent / "docs" / "tables" / "perspectives.md"
 README = HERE.parent / "README.md"
 KEPT = HERE / "results" / "perspectives"
-MARKERS = ("<!-- table: perspectives -->\n", "<!-- end of table -->")
 
 
 def ratings(dataset: str, data: Path) -> pd.DataFrame:
@@ -148,14 +147,6 @@ def _by_source(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def put_into_readme(text: str) -> None:
-    """Replace what stands between the markers."""
-    before, _, rest = README.read_text("utf-8").partition(MARKERS[0])
-    _, end, after = rest.partition(MARKERS[1])
-    if end:
-        README.write_text(before + MARKERS[0] + "\n" + text + "\n" + end + after, encoding="utf-8")
-
-
 def main() -> None:
     """Run the grid and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -184,7 +175,7 @@ def main() -> None:
                     kept[dataset] = found
     short, page = tables(store.read(RESULTS))
     TABLE.write_text(page, encoding="utf-8")
-    put_into_readme(short)
+    store.put_between(README, "perspectives", short)
     print(f"the tables are in {TABLE}")
 
 

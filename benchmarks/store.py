@@ -33,6 +33,15 @@ def results(path: Path) -> Iterator[dict[str, Any]]:
         part.replace(path)
 
 
+def put_between(path: Path, name: str, text: str) -> None:
+    """Replace what stands in a page between the two markers of a table."""
+    start, end = f"<!-- table: {name} -->\n", f"<!-- end of table: {name} -->"
+    before, _, rest = path.read_text("utf-8").partition(start)
+    _, found, after = rest.partition(end)
+    if found:
+        path.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+
+
 def hardware() -> str:
     """The machine in words."""
     return f"{platform.machine()}, {os.cpu_count()} cores, 1 thread a run"

@@ -66,6 +66,12 @@ def test_the_table_is_that_of_its_results(name):
     assert module.TABLE.read_text(encoding="utf-8") == module.table(record)
 
 
+def test_the_page_about_new_people_has_the_same_numbers():
+    module = module_of("adapt")
+    found = json.loads(module.RESULTS.read_text(encoding="utf-8"))
+    assert module.short(found) in module.PAGE.read_text(encoding="utf-8")
+
+
 def test_the_tables_of_methods_are_those_of_their_results():
     module = module_of("perspectives")
     found = json.loads(module.RESULTS.read_text(encoding="utf-8"))
