@@ -235,7 +235,7 @@ def _about(made: Mapping[str, Any]) -> str:
     if made["people_of_training"]:
         told.append(f"Trained on {made['people_of_training']:,} people only.")
     for name, (wall, cpu) in made.get("seconds", {}).items():
-        took = f"{wall:.1f} s, of which {cpu:.1f} s on the processor"
+        took = f"{wall:.2f} s ({cpu:.2f} s of processor time)"
         told.append(f"Adapting {name} by {N_LABELS} labels each: {took}.")
     return " ".join(told)
 
