@@ -206,7 +206,12 @@ def table(found: Mapping[str, Any]) -> str:
                 lines.append(f"| {method} | {seeds} | {' | '.join(cells)} |")
     some = next(iter(found.values()))
     versions = ", ".join(f"{name} {version}" for name, version in some["versions"].items())
-    made = f"Made by `python benchmarks/adapt.py` on {some['hardware']}; {versions}."
+    command = "python benchmarks/adapt.py --set precision=bfloat16 --runs FOLDER"
+    made = (
+        f"Made by `{command} --methods hyperlora intercept text-only`, methods with attributes by "
+        f"`{command} --methods {' '.join(DESCRIBED)} --seeds 0`, times with `--time` and two "
+        f"threads, on {some['hardware']}; {versions}."
+    )
     return "\n".join([*lines, "", made, ""])
 
 
