@@ -99,10 +99,34 @@ def collect(dataset: str, data: Path) -> dict[str, Any]:
         "differences": [row for rows in differences for row in rows],
         "helped_and_hurt": _records(people),
         "by_source": _by_source(scores),
+        "shared_task": _shared_task(test, grid.DATASETS[dataset].shared_task),
         "data": made[0].record.data,
         "settings": {record.method: record.settings for record in records},
         "versions": made[0].record.versions,
         "hardware": store.hardware(),
+    }
+
+
+def _shared_task(test: pd.DataFrame, task: grid.SharedTask | None) -> dict[str, list[float]]:
+    """Method → its scores in the two tasks, with the answers that the second asks for."""
+    if task is None:
+        return {}
+    import hyperadapters as ha
+    from hyperadapters.tables.predictions import label_space_of
+
+    labels = label_space_of(test)
+    shares = test[list(labels.columns)].to_numpy(np.float64)
+    # Methods that count answer with what they counted.
+    chosen = np.where(
+        test["method"].isin(["annotator-mode", "global-mode"]),
+        labels.decide(shares),
+        labels.decide(shares, task.decision),
+    )
+    scores = ha.evaluate(test.assign(predicted=labels.decode(chosen)), intervals=False)
+    means = scores[scores["slice"] == "all"].groupby(["method", "metric"])["value"].mean()
+    return {
+        method: [float(means[method, name]) for name in (task.soft, task.perspectivist)]
+        for method in dict.fromkeys(test["method"])
     }
 
 

@@ -56,7 +56,26 @@ def table_of(dataset: str, found: Mapping[str, Any]) -> list[str]:
         cells = [_spread(row["cells"].get(m)) for m in metrics]
         rest = [f"{row['parameters']:,}", f"{row['seconds']:,.0f}", str(len(row["seeds"]))]
         lines.append(f"| {' | '.join([shown_name(method), *cells, *rest])} |")
-    return [*lines, "", *_from_ours(found), *_sources(found)]
+    task = grid.DATASETS[dataset].shared_task
+    of_the_task = _shared_task(found, task) if task else []
+    return [*lines, "", *of_the_task, *_from_ours(found), *_sources(found)]
+
+
+def _shared_task(found: Mapping[str, Any], task: grid.SharedTask) -> list[str]:
+    """The scores of the shared task, and those of others."""
+    lines = [
+        f"LeWiDi 2025, its own test split and its definitions: task A is `{task.soft}`, task B "
+        f"`{task.perspectivist}` of the answers by `decision={task.decision}` (those of the table "
+        "above are by the mode).",
+        "",
+        "| method | task A ↓ | task B ↓ |",
+        "|---|---|---|",
+    ]
+    for method in _methods(found):
+        soft, perspectivist = found["shared_task"][method]
+        lines.append(f"| {shown_name(method)} | {soft:.3f} | {perspectivist:.3f} |")
+    lines += [f"| *{name} (published)* | | {score:.3f} |" for name, score in task.published.items()]
+    return [*lines, ""]
 
 
 def _methods(found: Mapping[str, Any]) -> list[str]:

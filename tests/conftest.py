@@ -1,5 +1,6 @@
 """Fixtures for every test: where the real data lies, markers, offline mode."""
 
+import gc
 import os
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="../shared/data is not here"))
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def pytest_collection_finish() -> None:
+    # What is there by now stays: it need not be looked through for garbage again and again.
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_setup() -> None:
+    runtime_types.begin_test()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hyperadapters.errors import ConfigError, DataError
@@ -125,3 +125,49 @@ def test_the_median_has_the_least_expected_distance(names, weights):
     np.testing.assert_allclose(expected[np.arange(len(p)), chosen], best, atol=1e-6)
     for row, index in enumerate(chosen):  # and no lower one has
         assert (expected[row, :index] > best[row]).all()
+
+
+SETS = LabelSpace(("c", "c+e", "c+n", "e", "n"))
+
+
+def test_what_sets_are_made_of():
+    assert SETS.parts == ("c", "e", "n")
+    assert SETS.members.astype(int).tolist() == [
+        [1, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 0], [0, 0, 1],
+    ]  # fmt: skip
+    assert LabelSpace(("+", "a", "a+b")).members.tolist() == [
+        [False, False], [True, False], [True, True],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("+", "-"), ("C", "C++"), ("A+", "B"), (1, 2, 3)])
+def test_labels_of_which_none_is_a_set(names):
+    space = LabelSpace(names)
+    assert space.parts == ()
+    with pytest.raises(ConfigError, match="marginal needs sets of labels"):
+        space.decide(np.full((1, len(names)), 1 / len(names)), "marginal")
+
+
+def test_the_labels_that_are_more_probable_than_not():
+    p = np.array([[0.3, 0.0, 0.25, 0.45, 0.0], [0.0, 0.2, 0.4, 0.3, 0.1]])
+    assert SETS.decode(SETS.decide(p)).tolist() == ["e", "c+n"]
+    # c: 0.55 and 0.6, n: 0.25 and 0.5, which is no more than half.
+    assert SETS.decode(SETS.decide(p, "marginal")).tolist() == ["c", "c"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sets(st.frozensets(st.sampled_from("abcd"), min_size=1), min_size=2, max_size=9),
+    st.lists(st.lists(st.integers(0, 9), min_size=9, max_size=9), min_size=1, max_size=5),
+)
+def test_the_marginal_has_the_least_expected_hamming_loss(sets, weights):
+    names = sorted("+".join(sorted(one)) for one in sets)
+    assume(any("+" in name for name in names))
+    space = LabelSpace(tuple(names))
+    weights = np.array(weights, float)[:, : len(space)] + 1e-3 * np.arange(1, len(space) + 1)
+    p = weights / weights.sum(axis=1, keepdims=True)
+    held = [set(name.split("+")) for name in names]
+    wrong = np.array([[len(mine ^ other) for mine in held] for other in held], float)
+    expected = p @ wrong
+    chosen = expected[np.arange(len(p)), space.decide(p, "marginal")]
+    np.testing.assert_allclose(chosen, expected.min(axis=1), atol=1e-6)

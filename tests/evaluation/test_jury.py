@@ -115,6 +115,14 @@ def test_labels_on_a_scale():
         jury(predictions([[0.5]]), decision="median")
 
 
+def test_sets_of_labels():
+    labels = LabelSpace(("c", "c+n", "n", "e"))
+    p = np.eye(4)[[[1, 1, 2, 3, 3]]] * 0.8 + 0.05
+    table = predictions(p, labels)
+    assert jury(table).loc[0, "verdict"] == "c+n"  # as many as say e, and the first
+    assert jury(table, decision="marginal").loc[0, "verdict"] == "n"  # 3 of 5, c and e 2 of 5
+
+
 def test_only_those_who_are_heard_count():
     table = predictions([[0.9, 0.1], [0.9, 0.1]]).drop(index=[3])
     found = jury(table)

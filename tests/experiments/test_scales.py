@@ -53,6 +53,21 @@ def test_the_rule_is_that_of_the_run(scale, tiny_bert, quick, tmp_path):
     assert differing > 0
 
 
+def test_sets_of_labels(two_kinds, tiny_bert, quick, tmp_path):
+    said = np.random.default_rng(0).choice(["a", "a+b", "b", "b+c"], size=len(two_kinds))
+    sets = two_kinds.assign(label=said)
+    fit(sets, output=tmp_path / "run", backbone=tiny_bert, decision="marginal", **quick)
+    run = load(tmp_path / "run")
+    p = run.predictions[["p_a", "p_a+b", "p_b", "p_b+c"]].to_numpy()
+    wanted = run.labels.decode(run.labels.decide(p, "marginal"))
+    assert run.predictions["predicted"].tolist() == wanted.tolist()
+    assert "hamming_loss" in set(run.scores["metric"])
+    wrong = r"decision marginal is for sets of labels, such as a\+b .* and these are fine, toxic"
+    with pytest.raises(ConfigError, match=wrong):
+        fit(two_kinds, output=tmp_path / "x", backbone=tiny_bert, decision="marginal", **quick)
+    assert not (tmp_path / "x").exists()
+
+
 def test_counting_methods_stay_with_the_mode(scale, two_kinds, tiny_bert, quick, tmp_path):
     skewed = scale.assign(label=np.where(scale["label"] == 4, 1, scale["label"]))
     for method in ("annotator-mode", "global-mode"):
@@ -76,7 +91,7 @@ def test_labels_without_an_order(two_kinds, tiny_bert, quick, tmp_path):
     with pytest.raises(ConfigError, match=wanted):
         fit(two_kinds, output=tmp_path / "run", backbone=tiny_bert, decision="median", **quick)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(ConfigError, match="decision must be one of mode, median, got 'mean'"):
+    with pytest.raises(ConfigError, match="decision must be one of mode, median, marginal, got"):
         fit(two_kinds, output=tmp_path / "run", backbone=tiny_bert, decision="mean", **quick)
 
 

@@ -18,6 +18,7 @@ from hyperadapters.cli.options import (
     Annotator,
     AttributesFile,
     Item,
+    JoinLabels,
     Label,
     Split,
     TaskLabels,
@@ -98,6 +99,7 @@ def evaluate(
         ),
     ] = None,
     labels: TaskLabels = None,
+    join_labels: JoinLabels = False,
     text: Text = TEXT,
     annotator: Annotator = "annotator",
     label: Label = "label",
@@ -113,7 +115,13 @@ def evaluate(
     if bool(by) != bool(attributes):
         raise ConfigError("--by ATTRIBUTE and --attributes FILE need each other")
     columns = {"annotator": annotator, "label": label, "item": item, "split": split}
-    table = _read(predictions, format, truth or [], labels, {"text": text, **columns})
+    table = _read(
+        predictions,
+        format,
+        truth or [],
+        labels,
+        {"text": text, "join_labels": join_labels, **columns},
+    )
     scores = score(table, resample=resample)
     if output is not None:
         write_scores(scores, output)

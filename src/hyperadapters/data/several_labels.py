@@ -11,11 +11,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from hyperadapters.labels import SEPARATOR
 from hyperadapters.tables.cells import is_missing
 from hyperadapters.tables.faults import RowOrigin
 from hyperadapters.tables.frames import column_of
 
-SEPARATOR = "+"
 SHOWN = ("text_id", "text", "text_pair", "annotator", "split")
 
 

@@ -25,7 +25,7 @@ from hyperadapters.evaluation.disagreement import (
     disagreement_spearman,
 )
 from hyperadapters.evaluation.intervals import intervals as intervals_of
-from hyperadapters.evaluation.lewidi import absolute_distance, error_rate
+from hyperadapters.evaluation.lewidi import absolute_distance, error_rate, hamming_loss
 from hyperadapters.evaluation.majority import (
     hard_micro_f1,
     majority_macro_f1,
@@ -36,6 +36,7 @@ from hyperadapters.evaluation.soft import (
     soft_cross_entropy,
     soft_jensen_shannon,
     soft_manhattan,
+    soft_marginal_manhattan,
     soft_wasserstein,
 )
 from hyperadapters.labels import LabelSpace
@@ -63,6 +64,7 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
     soft_cross_entropy: "lower",
     soft_jensen_shannon: "lower",
     soft_wasserstein: "lower",
+    soft_marginal_manhattan: "lower",
     minority_accuracy: "higher",
     majority_macro_f1: "higher",
     hard_micro_f1: "higher",
@@ -71,6 +73,7 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
     contested_auroc: "higher",
     mae: "lower",
     absolute_distance: "lower",
+    hamming_loss: "lower",
     coverage_annotators: "neither",
     coverage_rows: "neither",
 }
@@ -78,6 +81,17 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
 
 OF_SCALES = (mae, absolute_distance, soft_wasserstein)
 """Metrics that only labels on a scale have."""
+
+OF_SETS = (hamming_loss, soft_marginal_manhattan)
+"""Metrics that only labels have some of which are sets."""
+
+
+def metrics_of(labels: LabelSpace) -> list[Callable[[CodedRows], Metric]]:
+    """The metrics that such labels have, in the order of `METRICS`."""
+    left_out = () if labels.kind == "ordinal" else OF_SCALES
+    left_out += () if labels.parts else OF_SETS
+    return [metric for metric in METRICS if metric not in left_out]
+
 
 BETTER: dict[str, Better] = {metric.__name__: better for metric, better in METRICS.items()}
 """Which direction is better, by the name of the metric in SCORES."""
@@ -154,8 +168,7 @@ def _slices(group: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _scores(rows: CodedRows, with_intervals: bool, seed: int) -> list[dict[str, Any]]:
-    ordinal = rows.labels.kind == "ordinal"
-    metrics = [metric(rows) for metric in METRICS if ordinal or metric not in OF_SCALES]
+    metrics = [metric(rows) for metric in metrics_of(rows.labels)]
     nothing = [(float("nan"), float("nan"))] * len(metrics)
     ends = intervals_of(metrics, seed=seed) if with_intervals else nothing
     return [

@@ -43,8 +43,9 @@ def jury(
             added to the doubt where they are there and filled (see `Run.predict`).
         jurors: Id → weight, see `choose_jurors`; by default everybody, equally.
         decision: The verdict: ``"mode"``, the label of the largest share of the weight (of equal
-            shares that of the higher probability, then the first), or ``"median"`` of these shares,
-            for labels on a scale.
+            shares that of the higher probability, then the first), ``"median"`` of these shares,
+            for labels on a scale, or ``"marginal"``, for sets of labels: the set that the jurors
+            differ least from.
         seed: Of the draws, which are the same for every text.
 
     Returns:
@@ -177,7 +178,7 @@ def _decided(
     labels: LabelSpace,
     decision: Decision,
 ) -> Int[np.ndarray, " texts"]:
-    if decision == "median":
+    if decision != "mode":
         return labels.decide(shares, decision)
     # Weights add up in another order in another table: shares are equal up to rounding.
     return np.lexsort((-mean, -np.round(shares, 12)), axis=1)[:, 0]

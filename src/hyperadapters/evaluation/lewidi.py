@@ -18,6 +18,20 @@ def error_rate(rows: CodedRows) -> Metric:
     return mean_over_texts("error_rate", rows, _means(rows, 1 - rows.correct))
 
 
+def hamming_loss(rows: CodedRows) -> Metric:
+    """Mean over texts and their people of the share of the single labels that are wrong.
+
+    For answers that are sets of labels: wrong is a label that was given and not predicted, or
+    predicted and not given, of all `parts` of the label space.
+
+    Range 0 to 1, lower is better. `n`: texts. Source: LeWiDi 2025, task B, multi-label error rate
+    of VariErrNLI; scikit-learn's ``hamming_loss`` where all texts have as many people.
+    """
+    members = rows.labels.members
+    wrong = (members[rows.label] != members[rows.predicted]).mean(axis=1)
+    return mean_over_texts("hamming_loss", rows, _means(rows, wrong))
+
+
 def absolute_distance(rows: CodedRows) -> Metric:
     """Mean over texts and their people of ``|predicted - true|``, in scale lengths.
 

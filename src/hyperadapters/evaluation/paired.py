@@ -25,12 +25,18 @@ from hyperadapters.evaluation.annotators import (
 from hyperadapters.evaluation.classification import accuracy, macro_f1, mae
 from hyperadapters.evaluation.counts import CodedRows, Metric
 from hyperadapters.evaluation.disagreement import contested_auroc, disagreement_pearson
-from hyperadapters.evaluation.evaluate import METRICS, OF_SCALES
+from hyperadapters.evaluation.evaluate import metrics_of
 from hyperadapters.evaluation.intervals import CONFIDENCE, DRAWS, MAX_CELLS, bootstrap_weights
-from hyperadapters.evaluation.lewidi import absolute_distance, error_rate
+from hyperadapters.evaluation.lewidi import absolute_distance, error_rate, hamming_loss
 from hyperadapters.evaluation.majority import minority_accuracy
 from hyperadapters.evaluation.probabilistic import brier, ece, nll
-from hyperadapters.evaluation.soft import soft_cross_entropy, soft_manhattan, soft_wasserstein
+from hyperadapters.evaluation.soft import (
+    soft_cross_entropy,
+    soft_manhattan,
+    soft_marginal_manhattan,
+    soft_wasserstein,
+)
+from hyperadapters.labels import LabelSpace
 from hyperadapters.tables.frames import columns_of
 from hyperadapters.tables.predictions import check_predictions, label_space_of
 
@@ -42,7 +48,8 @@ OF_PEOPLE = (
 
 COMPARED = (
     *OF_PEOPLE,
-    *(soft_manhattan, soft_cross_entropy, soft_wasserstein, error_rate, absolute_distance),
+    *(soft_manhattan, soft_cross_entropy, soft_wasserstein, soft_marginal_manhattan),
+    *(error_rate, absolute_distance, hamming_loss),
     *(disagreement_pearson, contested_auroc),
 )
 """Metrics that methods are compared by."""
@@ -83,7 +90,7 @@ def paired_differences(
     methods = [str(name) for name in dict.fromkeys(table["method"])]
     if baseline not in methods:
         raise ConfigError(f"no predictions of the baseline {baseline!r}; there are {methods}")
-    chosen = _chosen(metrics, label_space_of(table).kind == "ordinal")
+    chosen = _chosen(metrics, label_space_of(table))
     records: list[dict[str, object]] = []
     for split, part in table.groupby("split", sort=True):
         coded = _coded(part, methods)
@@ -97,12 +104,10 @@ def paired_differences(
     return pd.DataFrame(records, columns=COLUMNS)
 
 
-def _chosen(names: Sequence[str] | None, is_ordinal: bool) -> list[Callable[[CodedRows], Metric]]:
-    known = {
-        metric.__name__: metric for metric in COMPARED if is_ordinal or metric not in OF_SCALES
-    }
+def _chosen(names: Sequence[str] | None, labels: LabelSpace) -> list[Callable[[CodedRows], Metric]]:
+    known = {metric.__name__: metric for metric in metrics_of(labels) if metric in COMPARED}
     if names is None:
-        return [metric for metric in METRICS if metric in known.values()]
+        return list(known.values())
     if wrong := [name for name in names if name not in known]:
         raise ConfigError(f"cannot compare by {', '.join(wrong)}; known: {', '.join(known)}")
     return [known[name] for name in names]

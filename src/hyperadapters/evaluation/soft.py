@@ -37,6 +37,20 @@ def soft_wasserstein(rows: CodedRows) -> Metric:
     return mean_over_texts("soft_wasserstein", rows, work, float(np.ptp(names)))
 
 
+def soft_marginal_manhattan(rows: CodedRows) -> Metric:
+    """Mean over texts and single labels of ``2 |p - t|``, for answers that are sets of labels.
+
+    `t` is the share of people whose set holds the label, `p` the mean of the probabilities of the
+    sets that hold it; the distance of the two distributions of given and not given is twice their
+    difference.
+
+    Range 0 to 2, lower is better. `n`: texts. Source: LeWiDi 2025, task A, for VariErrNLI.
+    """
+    truth, guess = distributions(rows)
+    apart = np.abs((guess - truth) @ rows.labels.members.astype(np.float64))
+    return mean_over_texts("soft_marginal_manhattan", rows, 2 * apart.mean(axis=1), 2.0)
+
+
 def soft_jensen_shannon(rows: CodedRows) -> Metric:
     """Mean over texts of the Jensen-Shannon divergence of `p` and `t`, logarithm to base 2.
 

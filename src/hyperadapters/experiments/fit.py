@@ -248,8 +248,13 @@ def _check_fits(settings: Settings, labels: LabelSpace) -> None:
     """Whether the labels are what the settings are for.
 
     Raises:
-        ConfigError: They have no order, and the settings want one.
+        ConfigError: They have no order, or are no sets, and the settings want that.
     """
+    if settings.decision == "marginal" and not labels.parts:
+        raise ConfigError(
+            "decision marginal is for sets of labels, such as a+b (see --join-labels), and these "
+            f"are {', '.join(map(str, labels.names))}"
+        )
     wanting = {"decision": ("median",), "head": ("cumulative", "cumulative-scale")}
     for name, values in wanting.items():
         if getattr(settings, name) in values and labels.kind != "ordinal":

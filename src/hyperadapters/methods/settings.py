@@ -129,8 +129,9 @@ class Settings(SettingsTable):
     )
     decision: str = setting(
         "mode",
-        "which label is predicted: mode (the most probable), or median (the least expected "
-        "distance; for labels on a scale; counting methods stay with the mode)",
+        "which label is predicted: mode (the most probable), median (the least expected distance; "
+        "for labels on a scale), or marginal (the least expected Hamming loss; for sets of "
+        "labels); counting methods stay with the mode",
     )
     amortised: bool = setting(
         False,

@@ -15,6 +15,7 @@ from hyperadapters.errors import DataError, Fault
 from hyperadapters.labels import LabelSpace
 from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.tables.predictions import check_predictions, predictions_frame
+from hyperadapters.tables.submissions import sets
 from hyperadapters.tables.submissions.formats import as_labels, check_format, official_ids
 
 SUM_TOLERANCE = 0.02
@@ -63,6 +64,7 @@ def read_submission(
     given = sorted(set(column_of(truth, "label").dropna()))
     names = as_labels(labels or given, given)
     said = _READERS[format](_File.of(path), _Truth.of(truth), names)
+    names = said.names or names
     every = {*names, *said.labels, *given}
     integers = all(isinstance(name, int) for name in every)
     space = LabelSpace.of(sorted(every) if integers else sorted(map(str, every)))
@@ -168,18 +170,29 @@ class _Said:
         ratings: The ratings that are predicted.
         probabilities: Of each label, where the file has them.
         labels: The label of each rating, where the file has labels.
+        names: The sets of labels, where answers are sets.
     """
 
     ratings: pd.DataFrame
     probabilities: Float[np.ndarray, "rows labels"] | None = None
     labels: Sequence[str | int] = ()
+    names: Sequence[str] = ()
 
 
 def _soft(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
     ids, cells = _id_and_list(file, truth)
-    values = _distributions(file, cells, names)
+    every: Sequence[str] = ()
+    if sets.is_nested(cells[0]):
+        parts = _by_single_label(file, cells, names)
+        every = sets.every_set(parts)
+        of_each = ([row[i] for row in cells] for i in range(len(parts)))
+        given = [_distributions(file, part, ("not given", "given"))[:, 1] for part in of_each]
+        values = sets.joint_probabilities(np.stack(given, axis=1))
+    else:
+        values = _distributions(file, cells, names)
     ratings = truth.of_texts(file.source, ids)
-    return _Said(ratings, values[pd.Index(ids).get_indexer(column_of(ratings, "key"))])
+    place = pd.Index(ids).get_indexer(column_of(ratings, "key"))
+    return _Said(ratings, values[place], names=every)
 
 
 def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
@@ -187,6 +200,15 @@ def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _S
     ratings = truth.of_texts(file.source, ids)
     people = column_of(ratings, "key").value_counts().to_dict()
     wanted = [people[name] for name in ids]
+    every: Sequence[str] = ()
+    if sets.is_nested(cells[0]):
+        parts = _by_single_label(file, cells, names)
+        every = sets.every_set(parts)
+        uneven = [len({len(one) for one in row}) > 1 for row in cells]
+        file.refuse("the lists of a text have several lengths", uneven)
+        odd = [any(cell not in (0, 1) for one in row for cell in one) for row in cells]
+        file.refuse("a label is neither 0 (not given) nor 1 (given)", odd)
+        cells = [sets.sets_of(parts, row) for row in cells]
     lengths = zip(cells, wanted, strict=True)
     wrong = [len(labels) != n for labels, n in lengths]
     first = wrong.index(True) if any(wrong) else 0
@@ -196,7 +218,17 @@ def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _S
     place = ratings.groupby("key").cumcount()
     by_id = dict(zip(ids, cells, strict=True))
     said = [by_id[key][n] for key, n in zip(ratings["key"], place, strict=True)]
-    return _Said(ratings, labels=_plain(said, names))
+    return _Said(ratings, labels=_plain(said, names), names=every)
+
+
+def _by_single_label(file: _File, cells: Sequence[Any], names: Sequence[str | int]) -> list[str]:
+    """The single labels; every line must have one list for each."""
+    parts = sets.single_labels(names)
+    wrong = [len(row) != len(parts) for row in cells]
+    first = wrong.index(True) if any(wrong) else 0
+    what = f"{len(cells[first])} lists for the labels {', '.join(parts)}"
+    file.refuse(f"{what} (name the labels of the task in their order)", wrong)
+    return parts
 
 
 def _edition_2023(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
@@ -254,6 +286,8 @@ def _id_and_list(file: _File, truth: _Truth) -> tuple[list[str], list[list[Any]]
     parts = [line.split("\t", 1) for line in file.lines]
     lists = [_list(part[1]) if len(part) == 2 else None for part in parts]
     file.refuse("is not `id <tab> [numbers]`", [cells is None for cells in lists])
+    nested = [sets.is_nested(cells or []) for cells in lists]
+    file.refuse("is not a list like those before", [one != nested[0] for one in nested])
     ids = [part[0].strip() for part in parts]
     file.refuse("an id occurs before", pd.Series(ids).duplicated().tolist())
     truth.check_unique(file.source)
@@ -262,12 +296,15 @@ def _id_and_list(file: _File, truth: _Truth) -> tuple[list[str], list[list[Any]]
 
 
 def _list(text: str) -> list[Any] | None:
-    """A flat list as Python or JSON writes it; None where it is none."""
+    """A list as Python or JSON writes it, or one of lists; None where it is neither."""
     try:
         cells = json.loads(text.replace("'", '"'))
     except ValueError:
         return None
-    flat = isinstance(cells, list) and all(isinstance(c, int | float | str) for c in cells)
+    if not isinstance(cells, list):
+        return None
+    rows = cells if sets.is_nested(cells) else [cells]
+    flat = all(isinstance(cell, int | float | str) for row in rows for cell in row)
     return cells if flat else None
 
 

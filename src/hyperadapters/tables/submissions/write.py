@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.labels import LabelSpace
@@ -14,6 +14,7 @@ from hyperadapters.tables.aggregates import aggregates_of, moments_of
 from hyperadapters.tables.frames import column_of
 from hyperadapters.tables.predictions import check_predictions, label_space_of
 from hyperadapters.tables.scores import replacing
+from hyperadapters.tables.submissions import sets
 from hyperadapters.tables.submissions.formats import as_labels, check_format, official_ids
 
 DIGITS = 10
@@ -36,7 +37,8 @@ def write_submission(
     Texts stand in the order of their first rows, and the annotators of a text in the order of its
     rows: the order of the shared task's file if that is what was predicted. The probabilities of a
     text are the mean over its annotators; its majority is the label predicted most often, of equals
-    that of the higher mean probability.
+    that of the higher mean probability. Where labels are sets, files of 2025 have a list for every
+    single label, as those of VariErrNLI.
 
     Args:
         predictions: PREDICTIONS.
@@ -45,8 +47,9 @@ def write_submission(
         split: The split to write.
         method: The method; may be left out where there is only one.
         seed: The seed; may be left out where there is only one.
-        labels: The labels of the task in the order of the file; by default those of the table in
-            ascending order. Labels that the table does not know have probability 0.
+        labels: The labels of the task (the single ones of sets) in the order of the file; by
+            default those of the table in ascending order. Labels that the table does not know have
+            probability 0.
         overwrite: Whether a file that is already there may be replaced.
 
     Returns:
@@ -61,8 +64,9 @@ def write_submission(
     table = check_predictions(predictions, source="predictions")
     rows = _chosen(table, {"split": split, "method": method, "seed": seed})
     space = label_space_of(table)
-    names = as_labels(labels or space.names, space.names)
-    if unknown := [name for name in space.names if name not in names]:
+    single = space.parts if format.startswith("lewidi") and space.parts else space.names
+    names = as_labels(labels or single, single)
+    if unknown := [name for name in single if name not in names]:
         raise ConfigError(f"the predictions have the label {unknown[0]!r}, which labels lacks")
     text = _WRITERS[format](rows, space, names)
     with replacing(Path(path), overwrite=overwrite) as part:
@@ -86,18 +90,29 @@ def _chosen(table: pd.DataFrame, wanted: dict[str, str | int | None]) -> pd.Data
 
 def _soft(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
     ids, aggregates = _by_text(rows, labels)
-    values = _probabilities(aggregates, labels, names).tolist()
-    return _lines([name, json.dumps(cells)] for name, cells in zip(ids, values, strict=True))
+    if labels.parts:
+        shares = _probabilities(aggregates, labels, labels.names) @ _members(labels, names)
+        cells = [sets.soft_cells(row) for row in np.round(shares, DIGITS)]
+    else:
+        cells = [json.dumps(row) for row in _probabilities(aggregates, labels, names).tolist()]
+    return _lines(zip(ids, cells, strict=True))
 
 
 def _perspectivist(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
     ids = official_ids(column_of(rows, "text_id"), column_of(rows, "split"))
     given = column_of(rows, "predicted").groupby(ids, sort=False)
-    return _lines([str(name), json.dumps(part.tolist())] for name, part in given)
+    if labels.parts:
+        held = _members(labels, names)
+        cells = [
+            (name, sets.perspectivist_cells(held[labels.encode(part)])) for name, part in given
+        ]
+    else:
+        cells = [(name, json.dumps(part.tolist())) for name, part in given]
+    return _lines([str(name), cell] for name, cell in cells)
 
 
 def _edition_2023(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
-    if len(names) != 2:
+    if len(names) != 2 or labels.parts:
         raise ConfigError(f"lewidi-2023 is for two labels, got {list(names)}")
     _, aggregates = _by_text(rows, labels)
     values = _probabilities(aggregates, labels, names).tolist()
@@ -135,6 +150,12 @@ def _probabilities(
     for name, column in zip(labels.names, labels.columns, strict=True):
         values[:, names.index(name)] = column_of(aggregates, column).to_numpy(np.float64)
     return np.round(values, DIGITS)
+
+
+def _members(labels: LabelSpace, names: Sequence[str | int]) -> Bool[np.ndarray, "labels names"]:
+    """Which of the single labels each label holds."""
+    held = {part: labels.members[:, i] for i, part in enumerate(labels.parts)}
+    return np.stack([held.get(str(name), np.zeros(len(labels), bool)) for name in names], axis=1)
 
 
 def _lines(cells: Iterable[Sequence[str]]) -> str:
