@@ -13,7 +13,7 @@ from peft import (
 from safetensors.torch import load_file
 
 import hyperadapters as ha
-from exported import FILES, ONE, close, files
+from exported import FILES, ONE, PEOPLE, close, files
 from hyperadapters import Group
 from hyperadapters.errors import ConditionError, ConfigError
 from hyperadapters.export import lora, lora_of
