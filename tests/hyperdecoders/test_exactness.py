@@ -188,8 +188,9 @@ def test_logits(encoder, decoder, gated):
     wanted = oracle.logits(system, *given.values(), written, tasks=TASKS)
     np.testing.assert_allclose(got.numpy(), wanted, rtol=0, atol=1e-6)
     # Far from the backbone alone, or nothing would be shown.
-    plain = oracle.System(system.backbone)
-    assert np.abs(oracle.logits(plain, *given.values(), written) - wanted).max() > 0.1
+    with model.disable_adapter():
+        plain = model(**given, decoder_input_ids=written).logits
+    assert np.abs(plain.numpy() - wanted).max() > 0.1
 
 
 @pytest.mark.parametrize("decoder", ["instance-generated", "learned"])
@@ -215,14 +216,14 @@ def answers(written, end=1):
 @pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_answers(encoder, decoder, num_beams):
-    model, given = adapted(encoder, decoder), batch()
-    options = {"max_length": 7, "num_beams": num_beams, "do_sample": False}
-    got = answers(model.generate(**given, **keywords(model, TASKS), **options))
+    model, given = adapted(encoder, decoder), batch(3)
+    options = {"max_length": 6, "num_beams": num_beams, "do_sample": False}
+    got = answers(model.generate(**given, **keywords(model, TASKS[:3]), **options))
     system = system_of(model, encoder, decoder, True)
     if num_beams == 1:
-        wanted = oracle.greedy(system, *given.values(), 7, tasks=TASKS)
+        wanted = oracle.greedy(system, *given.values(), 6, tasks=TASKS[:3])
     else:
-        found = oracle.beam_search(system, *given.values(), num_beams, 7, tasks=TASKS)
+        found = oracle.beam_search(system, *given.values(), num_beams, 6, tasks=TASKS[:3])
         wanted = [list(hypotheses[0].tokens) for hypotheses in found]
     assert got == [list(row) for row in wanted]
 

@@ -10,6 +10,7 @@ from hyperadapters.experiments import load
 from hyperadapters.inference import Answers, Question, parts, question, stream, write_answers
 from hyperadapters.tables import write_predictions
 from hyperadapters.tables.aggregates import aggregates_of, moments_of
+from pairwise import one_by_one
 
 TEXTS = ["good red", "bad", "a kind one was nasty", "the warm blue one", "cold", "nice two"]
 MADE_OF = {"run": "r", "input": "i"}
@@ -35,8 +36,7 @@ def write(run, table, who="all", tick=None, fitted=None, **options):
     write_answers(answers(run, table, who, tick, fitted), run.labels, **options)
 
 
-@pytest.mark.parametrize("most", [5, 12, 30, 1000])
-@pytest.mark.parametrize("who", ["all", "rows", "population", ["v1", "u0"]])
+@one_by_one(who=["all", "rows", "population", ["v1", "u0"]], most=[12, 5, 30, 1000])
 def test_files_hold_what_predict_gives(run, two_kinds, who, most, tmp_path, monkeypatch):
     monkeypatch.setattr(question, "CHUNK_ROWS", most)
     table = two_kinds.head(40).reset_index(drop=True)

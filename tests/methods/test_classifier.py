@@ -67,7 +67,7 @@ HEAD = {"deviation": "head"}
     [*((m, c) for m in NETWORKS for c in SHAPES), ("hyperlora", HEAD), ("attributes-only", HEAD)],
 )
 def test_probabilities_depend_on_the_row_alone(method, changes, tiny_bert, rows):
-    rows = rows.head(40)
+    rows = rows.iloc[::5].reset_index(drop=True)
     classifier = build(method, tiny_bert, **changes)
     examples = classifier.examples(rows)
     plain = classifier.probabilities(examples)
@@ -79,7 +79,7 @@ def test_probabilities_depend_on_the_row_alone(method, changes, tiny_bert, rows)
         np.testing.assert_allclose(classifier.probabilities(examples), plain, atol=1e-6)
 
     generator = np.random.default_rng(0)
-    for size in (1, 7, 1000):
+    for size in (1, 7):
         resized = AnnotatorClassifier(
             classifier.method,
             classifier.settings.changed({"eval_batch_size": size}),

@@ -24,6 +24,13 @@ SMALL = {
     **{"condition_width": 4, "site_width": 4, "hidden_width": 8, "eval_batch_size": 50},
     **{"adapted_layers": 2, "deviation": "lora", "deviating_layers": 1, "taste_rank": 2},
 }
+# Those that ask everybody in ways of their own; the others are slow tests.
+OF_EVERY_KIND = [
+    name
+    if name in ("hyperlora", "multi-head", "user-token", "hyperlora+attributes")
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in NETWORKS
+]
 PEOPLE = Vocabulary(tuple(f"a{number}" for number in range(7)))
 DESCRIBED = People(
     Attributes({"age": ("old", "young"), "town": ("A", "B", "C")}),
@@ -72,7 +79,7 @@ def of_everyone(classifier, rows, people):
 
 
 def check(classifier, texts=TEXTS, pairs=None):
-    people = ["a3", "somebody", *PEOPLE.names[:3], "population"]
+    people = ["a3", "somebody", "a0", "population"]
     rows = crossed(texts, people, pairs)
     wanted = one_row_each(classifier, rows)
     got = of_everyone(classifier, rows, people)
@@ -112,7 +119,7 @@ def test_all_positions_of_the_last_layer(method, tiny_bert, batch, monkeypatch):
     check(build(method, tiny_bert))
 
 
-@pytest.mark.parametrize("method", NETWORKS)
+@pytest.mark.parametrize("method", OF_EVERY_KIND)
 def test_the_built_in_backbone(method):
     texts = ["You people are unbelievable.", "Yes.", "It was a very nice day, and we went home."]
     check(build(method, "minilm", adapted_layers=2), texts)
@@ -150,7 +157,7 @@ def tiny_distilbert(tmp_path):
     return save(tmp_path, DistilBertModel(config))
 
 
-@pytest.mark.parametrize("method", NETWORKS)
+@pytest.mark.parametrize("method", OF_EVERY_KIND)
 def test_roberta(method, tiny_roberta):
     classifier = build(method, tiny_roberta)
     check(classifier)
@@ -159,7 +166,7 @@ def test_roberta(method, tiny_roberta):
     assert crossed == (method != "user-token")
 
 
-@pytest.mark.parametrize("method", NETWORKS)
+@pytest.mark.parametrize("method", OF_EVERY_KIND)
 def test_electra(method, tiny_electra, monkeypatch):
     classifier = build(method, tiny_electra)
     check(classifier)

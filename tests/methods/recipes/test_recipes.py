@@ -72,13 +72,12 @@ def test_built_trained_saved_and_loaded(build, batch, settings, tmp_path, recipe
     torch.testing.assert_close(logits(loaded, batch), wanted, atol=1e-6, rtol=1e-5)
     texts = {n: v for n, v in batch.items() if not n.startswith("decoder")}
     with torch.no_grad():
-        for beams in (1, 2):
-            options = {"max_new_tokens": 4, "num_beams": beams, "do_sample": False}
-            written = [
-                one.model.generate(**texts, **one.conditions(TASKS), **options)
-                for one in (made, loaded)
-            ]
-            assert torch.equal(*written)
+        options = {"max_new_tokens": 3, "num_beams": 2, "do_sample": False}
+        written = [
+            one.model.generate(**texts, **one.conditions(TASKS), **options)
+            for one in (made, loaded)
+        ]
+        assert torch.equal(*written)
 
 
 @one_by_one(recipe=ADAPTED, backbone=BACKBONES)
@@ -177,8 +176,7 @@ def of_the_hyperdecoder(minilm):
     return count
 
 
-@pytest.mark.parametrize("n_tasks", [2, 8])
-@pytest.mark.parametrize("recipe", MATCHED)
+@one_by_one(recipe=MATCHED, n_tasks=[2, 8])
 def test_as_many_parameters_as_the_hyperdecoder(minilm, of_the_hyperdecoder, recipe, n_tasks):
     wanted = of_the_hyperdecoder(n_tasks)
     got = counted(minilm, build_config(find_recipe(recipe).settings, minilm, n_tasks))
