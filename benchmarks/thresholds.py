@@ -22,7 +22,12 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "thresholds.json"
 TABLE = HERE.parent / "docs" / "tables" / "thresholds.md"
 METHODS = ("hyperlora", "annotator-embedding", "multi-head", "intercept", "text-only")
-SHOWN = {"macro_f1": "macro-F1", "annotator_macro_f1": "annotator macro-F1", "accuracy": "accuracy"}
+SHOWN = {
+    "macro_f1": "macro-F1",
+    "annotator_macro_f1": "annotator macro-F1",
+    "accuracy": "accuracy",
+    "minority_accuracy": "minority accuracy",
+}
 GRID = np.linspace(-2, 2, 41)
 ROUNDS = 3
 LEAST_ROWS = 5
@@ -47,13 +52,21 @@ def offsets(rows: pd.DataFrame) -> np.ndarray:
 
 def scores(rows: pd.DataFrame, added: np.ndarray) -> dict[str, float]:
     """Metrics of the labels that are most probable after the offsets."""
+    from hyperadapters.evaluation.counts import CodedRows
+    from hyperadapters.evaluation.majority import minority_accuracy
+    from hyperadapters.tables.predictions import label_space_of
+
     truth, predicted = _truth(rows), (_logs(rows) + added).argmax(1)
+    labels = label_space_of(rows)
+    names = [_names(rows).index(column) for column in labels.columns]
+    answered = rows.assign(predicted=labels.decode(np.argsort(names)[predicted]))
     people = rows.groupby("annotator", sort=True).indices.values()
     of_people = [macro_f1(truth[i], predicted[i]) for i in people if len(i) >= LEAST_ROWS]
     return {
         "macro_f1": macro_f1(truth, predicted),
         "annotator_macro_f1": float(np.mean(of_people)),
         "accuracy": float((truth == predicted).mean()),
+        "minority_accuracy": minority_accuracy(CodedRows.of(answered, labels)).value,
     }
 
 
