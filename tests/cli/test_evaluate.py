@@ -172,5 +172,19 @@ def test_files_of_others_are_scored_beside_the_truth(run, tmp_path):
     assert "--truth and --labels are for" in str(run(tmp_path / "team.tsv", *truth[2:]).exception)
 
 
+def test_answers_of_several_labels(run, tmp_path):
+    rows = [("a", "x", "c"), ("a", "x", "n"), ("a", "y", "n"), ("b", "x", "e"), ("b", "y", "c")]
+    ratings = pd.DataFrame(rows, columns=["text_id", "annotator", "label"])
+    ratings.assign(text="text " + ratings["text_id"]).to_csv(tmp_path / "r.csv", index=False)
+    lines = ["a\t[[1, 0], [0, 0], [0, 1]]", "b\t[[0, 0], [1, 1], [0, 1]]"]  # c, e, n
+    (tmp_path / "team.tsv").write_text("\n".join(lines))
+    truth = ["--format", "lewidi-perspectivist", "--truth", tmp_path / "r.csv"]
+    result = run(tmp_path / "team.tsv", *truth, "--join-labels")
+    assert result.exit_code == 0, result.exception
+    # Of x and y in each: one of three, none; none, all three.
+    assert f"hamming_loss lower {(1 / 6 + 1 / 2) / 2:.3f}" in " ".join(result.stdout.split())
+    assert "--join-labels" in str(run(tmp_path / "team.tsv", *truth).exception)
+
+
 def test_format_names_in_the_help_are_all_of_them():
     assert ", ".join(FORMATS) == FORMAT_NAMES
