@@ -153,6 +153,9 @@ def test_the_labels_that_are_more_probable_than_not():
     assert SETS.decode(SETS.decide(p)).tolist() == ["e", "c+n"]
     # c: 0.55 and 0.6, n: 0.25 and 0.5, which is no more than half.
     assert SETS.decode(SETS.decide(p, "marginal")).tolist() == ["c", "c"]
+    half = np.array([[0.0, 0.5, 0.5], [0.5, 0.5, 0.0]])
+    ties = LabelSpace(("a", "a+b", "b"))
+    assert ties.decode(ties.decide(half, "marginal")).tolist() == ["b", "a"]
 
 
 @settings(max_examples=100, deadline=None)

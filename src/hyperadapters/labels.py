@@ -111,7 +111,8 @@ class LabelSpace:
         ``"marginal"``, for sets of labels, is the set with the least expected number of labels
         that are wrongly there or wrongly missing, among the sets that there are: where all are
         there, the labels that are more probable than not, which have the least expected Hamming
-        loss (Dembczyński et al. 2012, https://doi.org/10.1007/s10994-012-5285-8).
+        loss (Dembczyński et al. 2012, https://doi.org/10.1007/s10994-012-5285-8). Of sets that are
+        equally good it is one with the fewest labels.
 
         Args:
             probabilities: One row for each distribution, sum 1.
@@ -143,7 +144,8 @@ class LabelSpace:
         members = self.members.astype(np.float64)
         marginal = probabilities @ members
         wrong = marginal @ (1 - members).T + (1 - marginal) @ members.T
-        return np.round(wrong, 9).argmin(axis=1)
+        smaller = np.broadcast_to(members.sum(axis=1), wrong.shape)
+        return np.lexsort((smaller, np.round(wrong, 9)), axis=1)[:, 0]
 
     @cached_property
     def parts(self) -> tuple[str, ...]:

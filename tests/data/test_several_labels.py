@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperadapters.data.several_labels import join_labels, joined
+from hyperadapters.errors import DataError
 from hyperadapters.tables.faults import RowOrigin
 
 
@@ -16,6 +17,14 @@ def joined_table(rows, columns=("text_id", "annotator", "label")):
 def test_a_label_for_several():
     assert joined(["neutral", "contradiction", "neutral"]) == "contradiction+neutral"
     assert joined(["neutral"]) == "neutral"
+
+
+def test_labels_that_look_like_sets():
+    assert joined(["left+right"]) == "left+right"
+    rows = [("1", "a", "+"), ("1", "a", "-"), ("2", "a", "+"), ("3", "b", "x"), ("3", "b", "y+z")]
+    with pytest.raises(DataError, match=r"label '\+' holds '\+'.* \(rows 2, 3\)") as error:
+        joined_table(rows)
+    assert "label 'y+z' holds" in str(error.value) and "Rename it." in str(error.value)
 
 
 def test_rows_of_one_answer_become_one():

@@ -121,6 +121,10 @@ def test_sets_of_labels():
     table = predictions(p, labels)
     assert jury(table).loc[0, "verdict"] == "c+n"  # as many as say e, and the first
     assert jury(table, decision="marginal").loc[0, "verdict"] == "n"  # 3 of 5, c and e 2 of 5
+    labels = LabelSpace(("a+b", "b"))
+    table = predictions(np.array([[[0.51, 0.49], [0.01, 0.99]]]), labels)
+    for rule in ("mode", "marginal"):  # as many jurors, and b is more probable
+        assert jury(table, decision=rule).loc[0, "verdict"] == "b"
 
 
 def test_only_those_who_are_heard_count():

@@ -83,7 +83,10 @@ def test_counting_methods_stay_with_the_mode(scale, two_kinds, tiny_bert, quick,
         ]
         pd.testing.assert_frame_equal(runs[0].predictions, runs[1].predictions)
     # Nor do they mind labels without an order: a comparison gives its settings to all methods.
-    fit(two_kinds, output=tmp_path / "words", method="global-mode", decision="median", **quick)
+    for rule in ("median", "marginal"):
+        options = {"method": "global-mode", "decision": rule, **quick}
+        run = fit(two_kinds, output=tmp_path / rule, **options)
+        assert run.decision == "mode" and len(run.jury(["a text"])) == 1
 
 
 def test_labels_without_an_order(two_kinds, tiny_bert, quick, tmp_path):

@@ -77,6 +77,53 @@ def test_the_order_of_the_task(ratings, predictions, tmp_path):
         assert values_of(other)[metric] != pytest.approx(values_of(predictions)[metric])
 
 
+def test_sums_that_round_to_more_than_one(tmp_path):
+    frame = pd.DataFrame({"text_id": ["t"] * 6, "annotator": list("uvwxyz"), "label": "c"})
+    frame = frame.assign(split="test", label=["c", "c+e", "c+n", "c+n", "c+n", "n"])
+    said = SPACE.encode(pd.Series(["c", "c+e", "c+n", "c+n", "c+n", "c+n"]))
+    places = (frame["text_id"], frame["annotator"])
+    table = predictions_frame(*places, np.eye(len(SETS))[said], SPACE, label=frame["label"])
+    write_submission(table, tmp_path / "soft.tsv", "lewidi-soft")
+    assert (tmp_path / "soft.tsv").read_text().startswith("t\t[[0.0, 1.0], ")
+    read_submission(tmp_path / "soft.tsv", "lewidi-soft", frame)
+
+
+def test_sets_are_spelt_as_in_the_ratings(ratings, predictions, tmp_path):
+    other = {name: "+".join(reversed(name.split("+"))) for name in SETS}
+    write_submission(predictions, tmp_path / "pe.tsv", "lewidi-perspectivist")
+    spelt = ratings.assign(label=ratings["label"].map(other))
+    found = read_submission(tmp_path / "pe.tsv", "lewidi-perspectivist", spelt)
+    assert values_of(found)["accuracy"] == values_of(predictions)["accuracy"]
+
+
+def test_ratings_with_the_empty_set(ratings, tmp_path):
+    with_nothing = ratings.assign(label=ratings["label"].replace({"e": "+", "c+e": "c"}))
+    space = LabelSpace.of(with_nothing["label"])
+    values = np.random.default_rng(1).dirichlet(np.ones(len(space)), size=len(ratings))
+    places = (ratings["text_id"], ratings["annotator"])
+    more = {"label": with_nothing["label"], "split": ratings["split"]}
+    table = predictions_frame(*places, values, space, **more)
+    write_submission(table, tmp_path / "pe.tsv", "lewidi-perspectivist")
+    found = read_submission(tmp_path / "pe.tsv", "lewidi-perspectivist", with_nothing)
+    assert found["predicted"].tolist() == table["predicted"].tolist()
+
+
+def test_labels_with_a_plus_that_are_no_sets(ratings, predictions, tmp_path):
+    write_submission(predictions, tmp_path / "soft.tsv", "lewidi-soft", labels=list(SETS))
+    first = (tmp_path / "soft.tsv").read_text().splitlines()[0].split("\t")[1]
+    assert len(ast.literal_eval(first)) == len(SETS)
+    found = read_submission(tmp_path / "soft.tsv", "lewidi-soft", ratings)
+    wanted = values_of(predictions)["soft_manhattan"]
+    assert values_of(found)["soft_manhattan"] == pytest.approx(wanted)
+
+
+def test_three_probabilities_of_a_single_label(ratings, tmp_path):
+    lines = [f"{name[5:]}\t{[[0.5, 0.5, 0.0]] * 3}\n" for name in ratings["text_id"].unique()]
+    (tmp_path / "soft.tsv").write_text("".join(lines))
+    with pytest.raises(DataError, match="not two probabilities, of not given and given"):
+        read_submission(tmp_path / "soft.tsv", "lewidi-soft", ratings)
+
+
 def test_people_of_whom_nothing_is_said(ratings, tmp_path):
     people = ratings.groupby("text_id", sort=False).size()
     lines = [f"{name[5:]}\t{[[0] * n] * 3}\n" for name, n in people.items()]

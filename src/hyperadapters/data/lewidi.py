@@ -149,7 +149,10 @@ def _one_label(label: Any) -> Any:
     words = [str(one).strip() for one in several]
     if not words or not all(words):
         raise _ItemError("an annotator has an empty label")
-    return joined(words)
+    try:
+        return joined(words)
+    except ValueError as error:
+        raise _ItemError(str(error)) from None
 
 
 def _labels(item: dict[str, Any]) -> Iterator[tuple[str, Any]]:

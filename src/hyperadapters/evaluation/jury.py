@@ -26,6 +26,7 @@ NORMAL_90 = 1.6448536269514722
 """A central 90 % interval of a Gaussian reaches so many standard deviations to either side."""
 
 _TEXTS_AT_ONCE = 2048
+_TINY = 1e-6
 
 
 def jury(
@@ -68,7 +69,8 @@ def jury(
 
     Raises:
         ConditionError: A juror is not in the table.
-        ConfigError: A weight is not a positive number; the median of labels without an order.
+        ConfigError: A weight is not a positive number; the median of labels without an order, or
+            the marginal of labels that are no sets.
         DataError: The table is at fault, or intervals are not.
     """
     table = check_predictions(predictions, source="predictions")
@@ -178,8 +180,10 @@ def _decided(
     labels: LabelSpace,
     decision: Decision,
 ) -> Int[np.ndarray, " texts"]:
-    if decision != "mode":
+    if decision == "median":
         return labels.decide(shares, decision)
+    if decision == "marginal":  # equal shares are told apart by the probabilities
+        return labels.decide((shares + _TINY * mean) / (1 + _TINY), decision)
     # Weights add up in another order in another table: shares are equal up to rounding.
     return np.lexsort((-mean, -np.round(shares, 12)), axis=1)[:, 0]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,7 +11,6 @@ from hyperadapters.errors import ConfigError
 from hyperadapters.evaluation.jurors import Chosen, Wanted, choose_jurors
 from hyperadapters.evaluation.jury import verdicts_of
 from hyperadapters.inference import Answers, Question, Texts, as_table
-from hyperadapters.labels import Decision
 
 if TYPE_CHECKING:
     from hyperadapters.experiments.run import Run
@@ -70,9 +69,8 @@ def verdicts_of_run(
 
         intervals = intervals_of(run)
     answers = Answers(run.fitted, question, seed=run.record.seed, tick=tick, intervals=intervals)
-    decision = cast(Decision, run.record.settings.get("decision", "mode"))
     parts = [
-        verdicts_of(rows, weights, run.labels, decision=decision, seed=seed)
+        verdicts_of(rows, weights, run.labels, decision=run.decision, seed=seed)
         for rows in _whole_texts(answers)
     ]
     return pd.concat(parts, ignore_index=True)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 from safetensors import SafetensorError
@@ -29,7 +29,7 @@ from hyperadapters.inference import (
     targets_of,
     write_answers,
 )
-from hyperadapters.labels import LabelSpace
+from hyperadapters.labels import Decision, LabelSpace
 from hyperadapters.methods import AnnotatorClassifier, Settings, find_method
 from hyperadapters.methods.full import FILE as BACKBONE_FILE
 from hyperadapters.tables import read_predictions, read_scores
@@ -86,6 +86,13 @@ class Run(PeopleOfRun):
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder.path} is damaged: {error}") from error
         return cls(folder, record, labels, vocabulary, fitted)
+
+    @property
+    def decision(self) -> Decision:
+        """How one label is chosen; methods that count stay with the mode, whatever was asked."""
+        if find_method(self.record.method).kind == "counting":
+            return "mode"
+        return cast(Decision, self.record.settings.get("decision", "mode"))
 
     @property
     def fitted(self) -> Fitted:

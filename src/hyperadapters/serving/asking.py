@@ -12,7 +12,6 @@ from jaxtyping import Int
 from hyperadapters.errors import ConfigError
 from hyperadapters.evaluation.jury import verdicts_of
 from hyperadapters.inference import ALL, POPULATION
-from hyperadapters.labels import Decision
 from hyperadapters.serving.bounds import Bounds, check_bounds
 from hyperadapters.serving.limits import Limits
 from hyperadapters.serving.refusals import RefusedError
@@ -203,7 +202,7 @@ def _rounded(ends: tuple[list[float], list[float]]) -> list[list[float]]:
 def decided_of(answer: Answer) -> Int[np.ndarray, "texts annotators"]:
     """Which label is predicted of each person."""
     flat = answer.p.reshape(-1, answer.p.shape[2])
-    found = answer.current.run.labels.decide(flat, decision_of(answer.current))
+    found = answer.current.run.labels.decide(flat, answer.current.run.decision)
     return found.reshape(answer.p.shape[:2])
 
 
@@ -226,11 +225,6 @@ def frame_of(answer: Answer, bounds: Bounds | None = None) -> pd.DataFrame:
     )
 
 
-def decision_of(current: Current) -> Decision:
-    """How the run chooses one label."""
-    return current.run.record.settings.get("decision", "mode")
-
-
 def _verdicts(
     answer: Answer, bounds: Bounds | None, weights: np.ndarray, jury: Jury
 ) -> list[dict[str, Any]]:
@@ -243,8 +237,7 @@ def _verdicts(
         if weight > 0
     }
     heard = rows.loc[rows["annotator"].isin(counting)]
-    decision = decision_of(answer.current)
-    found = verdicts_of(heard, counting, run.labels, decision=decision, seed=jury.seed)
+    found = verdicts_of(heard, counting, run.labels, decision=run.decision, seed=jury.seed)
     # One member alone: nothing is known of other juries.
     found = found.round(DIGITS).astype(object).where(found.notna(), None)
     return [

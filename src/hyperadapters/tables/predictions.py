@@ -75,7 +75,8 @@ def predictions_frame(
         decision: How one label is chosen, see `LabelSpace.decide`.
 
     Raises:
-        ConfigError: The median of labels without an order.
+        ConfigError: The median of labels without an order, or the marginal of labels that are no
+            sets.
         DataError: The table would not be valid.
     """
     columns: dict[str, Any] = {

@@ -184,7 +184,9 @@ def _soft(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
     every: Sequence[str] = ()
     if sets.is_nested(cells[0]):
         parts = _by_single_label(file, cells, names)
-        every = sets.every_set(parts)
+        every = sets.every_set(parts, truth.ratings["label"].unique())
+        pairs = [any(len(one) != 2 for one in row) for row in cells]
+        file.refuse("a label has not two probabilities, of not given and given", pairs)
         of_each = ([row[i] for row in cells] for i in range(len(parts)))
         given = [_distributions(file, part, ("not given", "given"))[:, 1] for part in of_each]
         values = sets.joint_probabilities(np.stack(given, axis=1))
@@ -203,12 +205,12 @@ def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _S
     every: Sequence[str] = ()
     if sets.is_nested(cells[0]):
         parts = _by_single_label(file, cells, names)
-        every = sets.every_set(parts)
+        every = sets.every_set(parts, truth.ratings["label"].unique())
         uneven = [len({len(one) for one in row}) > 1 for row in cells]
         file.refuse("the lists of a text have several lengths", uneven)
         odd = [any(cell not in (0, 1) for one in row for cell in one) for row in cells]
         file.refuse("a label is neither 0 (not given) nor 1 (given)", odd)
-        cells = [sets.sets_of(parts, row) for row in cells]
+        cells = [sets.sets_of(every, row) for row in cells]
     lengths = zip(cells, wanted, strict=True)
     wrong = [len(labels) != n for labels, n in lengths]
     first = wrong.index(True) if any(wrong) else 0

@@ -6,7 +6,7 @@ the probabilities that it is not and that it is given (task A), or 0 or 1 for ea
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -22,8 +22,9 @@ MOST = 10
 
 def single_labels(names: Sequence[str | int]) -> list[str]:
     """The labels that sets are made of: as they are named, or in the order of the alphabet."""
-    parts = [part for name in names for part in parts_of(str(name))]
-    return parts if len(parts) == len(names) else sorted(set(parts))
+    split = [parts_of(str(name)) for name in names]
+    parts = [part for one in split for part in one]
+    return parts if all(len(one) == 1 for one in split) else sorted(set(parts))
 
 
 def is_nested(cells: Sequence[Any]) -> bool:
@@ -31,15 +32,21 @@ def is_nested(cells: Sequence[Any]) -> bool:
     return bool(cells) and all(isinstance(cell, list) for cell in cells)
 
 
-def every_set(parts: Sequence[str]) -> list[str]:
+def every_set(parts: Sequence[str], spelt: Iterable[str | int] = ()) -> list[str]:
     """The names of all sets, in the order of `joint_probabilities`.
+
+    Args:
+        parts: The single labels.
+        spelt: Names of some sets as they are to be written, whatever the order of their labels.
 
     Raises:
         ConfigError: There are too many.
     """
     if len(parts) > MOST:
         raise ConfigError(f"sets of more than {MOST} labels cannot be read, got {len(parts)}")
-    return [_named(parts, held) for held in product((False, True), repeat=len(parts))]
+    known = {frozenset(parts_of(str(name))): str(name) for name in spelt}
+    names = [_named(parts, held) for held in product((False, True), repeat=len(parts))]
+    return [str(known.get(frozenset(parts_of(name)), name)) for name in names]
 
 
 def joint_probabilities(
@@ -54,14 +61,20 @@ def joint_probabilities(
     return np.where(held, given[:, None, :], 1 - given[:, None, :]).prod(axis=2)
 
 
-def sets_of(parts: Sequence[str], cells: Sequence[Sequence[int]]) -> list[str]:
-    """The set that each annotator of a text gave, of lists with 0 or 1 for each annotator."""
-    return [_named(parts, [bool(cell) for cell in held]) for held in zip(*cells, strict=True)]
+def sets_of(every: Sequence[str], cells: Sequence[Sequence[int]]) -> list[str]:
+    """The set that each annotator of a text gave, of lists with 0 or 1 for each annotator.
+
+    Args:
+        every: The names of all sets, see `every_set`.
+        cells: A list for each single label.
+    """
+    places: list[int] = (np.flip(2 ** np.arange(len(cells))) @ np.array(cells, np.int64)).tolist()
+    return [every[place] for place in places]
 
 
-def soft_cells(given: Float[np.ndarray, " parts"]) -> str:
+def soft_cells(given: Float[np.ndarray, " parts"], digits: int) -> str:
     """Task A: the probabilities of not given and given, for each label."""
-    return json.dumps([[float(1 - share), float(share)] for share in given])
+    return json.dumps([[round(float(p), digits) for p in (1 - share, share)] for share in given])
 
 
 def perspectivist_cells(held: Bool[np.ndarray, "annotators parts"]) -> str:

@@ -47,9 +47,9 @@ def write_submission(
         split: The split to write.
         method: The method; may be left out where there is only one.
         seed: The seed; may be left out where there is only one.
-        labels: The labels of the task (the single ones of sets) in the order of the file; by
-            default those of the table in ascending order. Labels that the table does not know have
-            probability 0.
+        labels: The labels of the task in the order of the file: the single ones of sets, or, for a
+            file without lists of lists, all labels as they stand. By default those of the table in
+            ascending order. Labels that the table does not know have probability 0.
         overwrite: Whether a file that is already there may be replaced.
 
     Returns:
@@ -64,7 +64,9 @@ def write_submission(
     table = check_predictions(predictions, source="predictions")
     rows = _chosen(table, {"split": split, "method": method, "seed": seed})
     space = label_space_of(table)
-    single = space.parts if format.startswith("lewidi") and space.parts else space.names
+    whole = labels is not None and set(map(str, space.names)) <= set(map(str, labels))
+    of_sets = format in ("lewidi-soft", "lewidi-perspectivist") and not whole
+    single = space.parts if of_sets and space.parts else space.names
     names = as_labels(labels or single, single)
     if unknown := [name for name in single if name not in names]:
         raise ConfigError(f"the predictions have the label {unknown[0]!r}, which labels lacks")
@@ -90,9 +92,9 @@ def _chosen(table: pd.DataFrame, wanted: dict[str, str | int | None]) -> pd.Data
 
 def _soft(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
     ids, aggregates = _by_text(rows, labels)
-    if labels.parts:
-        shares = _probabilities(aggregates, labels, labels.names) @ _members(labels, names)
-        cells = [sets.soft_cells(row) for row in np.round(shares, DIGITS)]
+    if _are_sets(labels, names):
+        shares = aggregates[list(labels.columns)].to_numpy(np.float64) @ _members(labels, names)
+        cells = [sets.soft_cells(row, DIGITS) for row in np.clip(shares, 0, 1)]
     else:
         cells = [json.dumps(row) for row in _probabilities(aggregates, labels, names).tolist()]
     return _lines(zip(ids, cells, strict=True))
@@ -101,7 +103,7 @@ def _soft(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) ->
 def _perspectivist(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
     ids = official_ids(column_of(rows, "text_id"), column_of(rows, "split"))
     given = column_of(rows, "predicted").groupby(ids, sort=False)
-    if labels.parts:
+    if _are_sets(labels, names):
         held = _members(labels, names)
         cells = [
             (name, sets.perspectivist_cells(held[labels.encode(part)])) for name, part in given
@@ -112,7 +114,7 @@ def _perspectivist(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str |
 
 
 def _edition_2023(rows: pd.DataFrame, labels: LabelSpace, names: Sequence[str | int]) -> str:
-    if len(names) != 2 or labels.parts:
+    if len(names) != 2:
         raise ConfigError(f"lewidi-2023 is for two labels, got {list(names)}")
     _, aggregates = _by_text(rows, labels)
     values = _probabilities(aggregates, labels, names).tolist()
@@ -150,6 +152,11 @@ def _probabilities(
     for name, column in zip(labels.names, labels.columns, strict=True):
         values[:, names.index(name)] = column_of(aggregates, column).to_numpy(np.float64)
     return np.round(values, DIGITS)
+
+
+def _are_sets(labels: LabelSpace, names: Sequence[str | int]) -> bool:
+    """Whether the file is of the single labels of sets, not of labels as they stand."""
+    return bool(labels.parts) and not set(labels.names) <= set(names)
 
 
 def _members(labels: LabelSpace, names: Sequence[str | int]) -> Bool[np.ndarray, "labels names"]:
