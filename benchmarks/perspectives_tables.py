@@ -104,7 +104,7 @@ def _from_ours(found: Mapping[str, Any]) -> list[str]:
             continue
         cells = []
         for metric in DIFFERENCES:
-            if metric not in part.index or part.loc[metric, "difference"] is None:
+            if metric not in part.index or pd.isna(part.loc[metric, "difference"]):
                 cells.append("-")
                 continue
             middle, low, high = (float(part.loc[metric, c]) for c in ("difference", "low", "high"))
