@@ -131,11 +131,16 @@ def test_thresholds_are_those_of_dev():
     )
     rare = generator.random(400) < 0.2
     p = np.clip(0.15 + 0.2 * rare + 0.1 * generator.standard_normal(400), 0.01, 0.99)
-    rows = pd.DataFrame({"annotator": "a", "label": rare.astype(int), "p_0": 1 - p, "p_1": p})
+    places = {"text_id": np.arange(400) // 4, "annotator": np.arange(400) % 4}
+    rows = pd.DataFrame({**places, "label": rare.astype(int), "p_0": 1 - p, "p_1": p})
     added = module.offsets(rows)
     assert added[0] == 0 and added[1] > 0
-    before, after = (module.scores(rows, o)["macro_f1"] for o in (np.zeros(2), added))
-    assert after > before + 0.1
+    before, after = (module.scores(rows, o) for o in (np.zeros(2), added))
+    assert after["macro_f1"] > before["macro_f1"] + 0.1
+    toxic = rows.groupby("text_id")["label"].transform("sum")  # of four
+    minority = ((toxic == 1) & (rows["label"] == 1)) | ((toxic == 3) & (rows["label"] == 0))
+    right = ((p > 0.5) == rows["label"])[minority]
+    assert before["minority_accuracy"] == pytest.approx(right.mean())
 
 
 def test_cells_of_layers(tmp_path, two_kinds):
