@@ -1,16 +1,7 @@
 """Models with an adapter, and what stock PEFT answers with a folder."""
 
 import pytest
-import torch
 from peft import PeftModel
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
