@@ -5,7 +5,8 @@
 Every cell (a recipe or control, with a seed) runs in a folder of its own under --runs; a cell that
 was stopped is resumed, and its scores go to benchmarks/results/tasks.json when it is finished, so
 that the grid can be filled over several sessions and several processes. `--only ARM` and
-`--seed N` run a part; `--table` runs nothing and writes docs/tables/tasks.md.
+`--seed N` run a part; `--table` runs nothing and writes docs/tables/tasks.md. Mixtures named
+`..._pretrained` need `--backbone`, the folder that `pretrain.py` has written.
 """
 
 import argparse
@@ -74,11 +75,15 @@ class Mixture:
         seeds: Which seeds are run.
         settings: The budget, the same for all arms.
         arms: Which arms; by default all.
+        file: Name of its file, if it is not the mixture's.
+        pretrained: Whether its backbone is the one of `pretrain.py`, all of it frozen.
     """
 
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]
     arms: tuple[str, ...] = tuple(ARMS)
+    file: str = ""
+    pretrained: bool = False
 
 
 SHARED = {"precision": "bfloat16", "batch_size": 32, "warmup_steps": 50}
@@ -104,6 +109,23 @@ MIXTURES = {
         },
         (*CORE, "hyperformer", "adapter-per-task"),
     ),
+    "glue_like_pretrained": Mixture(
+        (0, 1, 2),
+        {**SHARED, **QUICK, "steps": 300, "evaluate_every": 300, "dev_limit": 100},
+        (*CORE, "hyperdecoder, shuffled", "adapter-per-task", "hyperdecoder-lora, constant"),
+        file="glue_like",
+        pretrained=True,
+    ),
+    "extractive_qa_pretrained": Mixture(
+        (0,),
+        {
+            **{**SHARED, **QUICK, "batch_size": 16, "steps": 400, "evaluate_every": 400},
+            **{"dev_limit": 30, "max_source": 192, "max_target": 24, "stride": 64},
+        },
+        (*CORE, "hyperdecoder, shuffled", "adapter-per-task", "hyperformer"),
+        file="extractive_qa",
+        pretrained=True,
+    ),
     "glue_grid": Mixture(
         (0,),
         {**SHARED, **QUICK, "steps": 100, "evaluate_every": 100, "dev_limit": 30},
@@ -114,7 +136,8 @@ MIXTURES = {
 
 def cells(given: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
     """Mixture, arm and seed of all runs; first the first seed of all arms, or of those named."""
-    for mixture in [given.mixture] if given.mixture else MIXTURES:
+    every = [name for name, of in MIXTURES.items() if given.backbone or not of.pretrained]
+    for mixture in [given.mixture] if given.mixture else every:
         for seed in MIXTURES[mixture].seeds:
             for arm in MIXTURES[mixture].arms:
                 if arm in (given.only or [arm]) and given.seed in (None, seed):
@@ -138,14 +161,17 @@ def mixture_file(name: str, data: Path, folder: Path) -> Path:
     return path
 
 
-def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
+def run(
+    mixture: str, name: str, seed: int, data: Path, runs: Path, pretrained: Path | None
+) -> None:
     """Run a cell, or what is left of it, and note its scores."""
     from hyperadapters.cli.progress import PlainProgress
     from hyperadapters.experiments.tasks import fit_tasks, load_tasks
 
     arm, budget = ALL_ARMS[name], MIXTURES[mixture]
     output = runs / mixture / f"{name.replace(', ', '-').replace(' > ', '--')}-{seed}"
-    path = mixture_file(mixture, data, runs)
+    path = mixture_file(budget.file or mixture, data, runs)
+    backbone = {"backbone": str(pretrained)} if budget.pretrained else {}
     record = output / "run.json"
     if record.exists() and json.loads(record.read_text("utf-8"))["complete"]:
         made = load_tasks(output)
@@ -157,6 +183,7 @@ def run(mixture: str, name: str, seed: int, data: Path, runs: Path) -> None:
             seed=seed,
             resume=record.exists(),
             progress=PlainProgress(),
+            **backbone,
             **{**budget.settings, **arm.settings},
         )
     found = [*of_test(made.scores)]
@@ -247,6 +274,8 @@ def write_table() -> None:
         shown += "seconds of the clock, beside other work"
         lines += [f"## {mixture}", "", f"{shown} (with half the range). Budget: "]
         lines[-1] += ", ".join(f"{k}={v}" for k, v in budget.settings.items()) + "."
+        if budget.pretrained:
+            lines[-1] += " The backbone is that of `pretrain.py`; all of it is frozen."
         head = ["arm", "seeds", "average", *tasks, "adapter parameters", "seconds"]
         lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         order = frame.groupby("arm")["average"].mean().sort_values(ascending=False).index
@@ -260,9 +289,11 @@ def write_table() -> None:
         lines += gains(frame)
         some = next(cell for name, cell in table.items() if name.startswith(f"{mixture}/"))
         versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
+        of_backbone = " --backbone runs/pretrained/backbone" if budget.pretrained else ""
         lines += [
             "",
-            f"Made by `python benchmarks/tasks.py --mixture {mixture}` on {some['hardware']};",
+            f"Made by `python benchmarks/tasks.py --mixture {mixture}{of_backbone}` on "
+            f"{some['hardware']};",
         ]
         lines += [f"{versions}.", ""]
     TABLE.write_text("\n".join(lines), encoding="utf-8")
@@ -303,16 +334,19 @@ def main() -> None:
     parser.add_argument("--mixture", choices=list(MIXTURES))
     parser.add_argument("--only", action="append", choices=list(ALL_ARMS), metavar="ARM")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--backbone", type=Path, help="what pretrain.py has written")
     parser.add_argument("--share", default="0/1", help="which cells: i/n takes every n-th from i")
     parser.add_argument("--table", action="store_true", help="run nothing")
     given = parser.parse_args()
+    if given.mixture and MIXTURES[given.mixture].pretrained and not given.backbone:
+        parser.error(f"{given.mixture} needs --backbone; see pretrain.py")
     index, count = map(int, given.share.split("/"))
     if not given.table:
         for number, cell in enumerate(cells(given)):
             with store.results(RESULTS) as table:
                 done = key(*cell) in table
             if number % count == index and not done:
-                run(*cell, given.data, given.runs)
+                run(*cell, given.data, given.runs, given.backbone)
     write_table()
 
 

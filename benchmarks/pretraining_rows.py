@@ -1,0 +1,113 @@
+"""Rows to train an encoder–decoder on plain texts: pairs of a source and a target.
+
+Two objectives, both made of the text alone:
+
+- *corruption*: of a passage 15 % of the words, in spans of three in the mean, are replaced by
+  sentinels; the target names each sentinel and what it stands for (Raffel et al. 2020, section
+  3.1.4).
+- *selection*: a sentence with one span masked and some other words left out is the question, a
+  passage in which it stands the context, the span is the target (Glass et al. 2020, "Span
+  Selection Pre-training for Question Answering"; here it is written).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+# Data set → its columns of text. Labels, answers and summaries are not read.
+TEXTS = {
+    "fairytaleqa": ("context",),
+    "subjqa": ("context",),
+    "dialogsum": ("document",),
+    "cola": ("sentence",),
+    "sst2": ("sentence",),
+    "mrpc": ("sentence1", "sentence2"),
+    "stsb": ("sentence1", "sentence2"),
+    "rte": ("sentence1", "sentence2"),
+    "tweeteval_irony": ("text",),
+    "tweeteval_emotion": ("text",),
+}
+OBJECTIVES = ("selection", "corruption")
+# Words of BERT's vocabulary that stand for nothing.
+SENTINELS = tuple(f"[unused{number}]" for number in range(1, 31))
+WORDS = 48
+CORRUPTED = 0.15
+SPAN = 3.0
+DROPPED = 0.25
+Passage = list[list[str]]
+"""A passage: sentences of words."""
+
+
+def passages(data: Path) -> list[Passage]:
+    """Passages of at most `WORDS` words from the training texts, each text once."""
+    found: list[Passage] = []
+    for name, columns in TEXTS.items():
+        frame = pd.read_parquet(data / f"{name}.parquet")
+        frame = frame[frame["split"] == "train"]
+        for text in pd.unique(pd.concat([frame[column] for column in columns])):
+            found.extend(_cut(str(text)))
+    return found
+
+
+def _cut(text: str) -> Iterator[Passage]:
+    sentences = [s.split()[:WORDS] for s in re.split(r"(?<=[.!?])\s+|\n+", text)]
+    passage: Passage = []
+    for sentence in filter(None, sentences):
+        if passage and sum(map(len, passage)) + len(sentence) > WORDS:
+            yield passage
+            passage = []
+        passage = [*passage, sentence]
+    if passage:
+        yield passage
+
+
+def is_fit(passage: Passage, objective: str) -> bool:
+    """Whether there is enough in a passage for an objective."""
+    if objective == "corruption":
+        return sum(map(len, passage)) >= 8
+    return len(passage) >= 2 and max(map(len, passage)) >= 6
+
+
+def row(passage: Passage, objective: str, random: np.random.Generator) -> tuple[str, str]:
+    """Source and target of a passage."""
+    make = corrupted if objective == "corruption" else selected
+    return make(passage, random)
+
+
+def corrupted(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
+    """A passage with sentinels, and what they stand for."""
+    words = [word for sentence in passage for word in sentence]
+    n_spans = min(len(SENTINELS), max(1, round(CORRUPTED * len(words) / SPAN)))
+    starts = sorted(random.choice(len(words), n_spans, replace=False))
+    source: list[str] = []
+    target: list[str] = []
+    done = 0
+    for start in starts:
+        if start < done:
+            continue
+        end = min(len(words), start + max(1, int(random.poisson(SPAN))))
+        sentinel = SENTINELS[len(target)]
+        source += [*words[done:start], sentinel]
+        target.append(" ".join([sentinel, *words[start:end]]))
+        done = end
+    return " ".join([*source, *words[done:]]), " ".join(target)
+
+
+def selected(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
+    """A sentence with a gap before the passage it is from, and what is in the gap."""
+    long = [sentence for sentence in passage if len(sentence) >= 6]
+    sentence = long[random.integers(len(long))]
+    length = int(random.integers(1, 6))
+    start = int(random.integers(0, len(sentence) - min(length, 4)))
+    end = min(len(sentence), start + length)
+    before, after = (
+        [word for word in part if random.random() >= DROPPED]
+        for part in (sentence[:start], sentence[end:])
+    )
+    question = " ".join([*before, "[MASK]", *after])
+    context = " ".join(word for part in passage for word in part)
+    target = " ".join(sentence[start:end]).strip(".,;:!?\"'()")
+    return f"question: {question} context: {context}", target or " ".join(sentence[start:end])
