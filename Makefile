@@ -30,7 +30,7 @@ test-oldest: $(VENV)-oldest/.installed
 
 # The table of families in docs, made by the tests that it tells of.
 families: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto tests/families --families-table docs/tables/families.md
+	$(BIN)/python -m pytest -n auto --slow tests/families --families-table docs/tables/families.md
 
 # How fast it is beside what one would use instead: ratios, in docs/tables/speed.md (hours). Quick
 # is minutes, and prints them only. By hand also `--only CASE`, `--threads N`, `--device cuda`.

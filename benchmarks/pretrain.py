@@ -13,8 +13,8 @@ in --output; the configuration and the log go to benchmarks/results/pretraining.
 import argparse
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ RESULTS = HERE / "results" / "pretraining"
 HELD_OUT = 128
 # The vocabulary and the lower half of the encoder stay as they are: half of a step's time.
 FROZEN = ("embeddings", *(f"encoder.encoder.layer.{i}." for i in range(3)))
-SHAPES = ("minilm2minilm", "t5")
+SHAPES = {"minilm2minilm": {"infilling": 0.5, "selection": 0.5}, "t5": {"corruption": 1.0}}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Settings:
         learning_rate: Peak learning rate of what has weights already.
         new_learning_rate: Peak learning rate of what is new.
         warmup_steps: Steps of linear warm-up.
-        selection: Share of the steps with the objective of that name.
+        objectives: Objective → its share of the steps.
         evaluate_every: Steps between evaluations and checkpoints.
         seed: Fixes new weights, order and rows.
     """
@@ -62,8 +62,8 @@ class Settings:
     learning_rate: float = 2e-4
     new_learning_rate: float = 1e-3
     warmup_steps: int = 150
-    selection: float = 0.6
-    evaluate_every: int = 200
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    evaluate_every: int = 100
     seed: int = 0
 
 
@@ -76,7 +76,7 @@ class Pretraining:
         self.model, self.tokenizer, new = beginning(settings.shape)
         stop_attention_dropout(self.model)
         without_dropout(self.model)
-        self.passages = divided(rows.passages(data), settings.seed)
+        self.passages = divided(rows.passages(data), settings)
         groups = parameter_groups(self.model, new, settings)
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
         self.peaks = [group["lr"] for group in groups]
@@ -114,7 +114,8 @@ class Pretraining:
         settings, position = self.settings, self.position
         random = np.random.default_rng([settings.seed, position.step])
         torch.manual_seed(position.step)
-        objective = "selection" if random.random() < settings.selection else "corruption"
+        names, shares = zip(*settings.objectives.items(), strict=True)
+        objective = str(random.choice(names, p=shares))
         pool = self.passages[objective][0]
         drawn = [pool[i] for i in random.choice(len(pool), settings.batch_size, replace=False)]
         factor = rate_factor(position.step, settings.steps, settings.warmup_steps, "linear")
@@ -188,6 +189,7 @@ def beginning(shape: str) -> tuple[Any, Any, tuple[str, ...]]:
     if shape == "minilm2minilm":
         for name, parameter in built_in.model.named_parameters():
             parameter.requires_grad_(not any(part in name for part in FROZEN))
+        as_self_attention(built_in.model)
         return built_in.model, tokenizer, built_in.new_modules
     config = T5Config(
         vocab_size=len(tokenizer),
@@ -204,17 +206,25 @@ def beginning(shape: str) -> tuple[Any, Any, tuple[str, ...]]:
     return T5ForConditionalGeneration(config), tokenizer, ()
 
 
+@torch.no_grad()
+def as_self_attention(model: Any) -> None:
+    """Let cross-attention begin with the weights of the self-attention before it."""
+    for layer in model.decoder.bert.encoder.layer:
+        weights = layer.attention.state_dict()
+        layer.crossattention.load_state_dict(weights)
+
+
 def divided(
-    passages: list[rows.Passage], seed: int
+    passages: list[rows.Passage], settings: Settings
 ) -> dict[str, tuple[list[rows.Passage], list[rows.Passage]]]:
     """Objective → the passages that are fit for it: those to train on, and those held out."""
-    order = np.random.default_rng(seed).permutation(len(passages))
+    order = np.random.default_rng(settings.seed).permutation(len(passages))
     return {
         objective: (
             [passages[i] for i in order[HELD_OUT:] if rows.is_fit(passages[i], objective)],
             [passages[i] for i in order[:HELD_OUT] if rows.is_fit(passages[i], objective)],
         )
-        for objective in rows.OBJECTIVES
+        for objective in settings.objectives
     }
 
 
@@ -244,10 +254,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/tasks"))
     parser.add_argument("--output", type=Path, default=Path("runs/pretrained"))
-    parser.add_argument("--shape", choices=SHAPES, default=SHAPES[0])
+    parser.add_argument("--shape", choices=list(SHAPES), default="minilm2minilm")
     parser.add_argument("--steps", type=int, default=2000)
     given = parser.parse_args()
-    settings = Settings(given.shape, given.steps)
+    settings = Settings(given.shape, given.steps, objectives=SHAPES[given.shape])
     given.output.mkdir(parents=True, exist_ok=True)
     training = Pretraining(settings, given.data, given.output)
     training.resume()

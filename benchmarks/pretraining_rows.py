@@ -1,7 +1,9 @@
 """Rows to train an encoder–decoder on plain texts: pairs of a source and a target.
 
-Two objectives, both made of the text alone:
+Three objectives, all made of the text alone:
 
+- *infilling*: of a passage 30 % of the words, in spans of three in the mean, are replaced by one
+  mask each; the target is the passage (Lewis et al. 2020, "BART", section 2.2).
 - *corruption*: of a passage 15 % of the words, in spans of three in the mean, are replaced by
   sentinels; the target names each sentinel and what it stands for (Raffel et al. 2020, section
   3.1.4).
@@ -30,11 +32,11 @@ TEXTS = {
     "tweeteval_irony": ("text",),
     "tweeteval_emotion": ("text",),
 }
-OBJECTIVES = ("selection", "corruption")
 # Words of BERT's vocabulary that stand for nothing.
 SENTINELS = tuple(f"[unused{number}]" for number in range(1, 31))
 WORDS = 48
 CORRUPTED = 0.15
+INFILLED = 0.3
 SPAN = 3.0
 DROPPED = 0.25
 Passage = list[list[str]]
@@ -66,34 +68,49 @@ def _cut(text: str) -> Iterator[Passage]:
 
 def is_fit(passage: Passage, objective: str) -> bool:
     """Whether there is enough in a passage for an objective."""
-    if objective == "corruption":
-        return sum(map(len, passage)) >= 8
-    return len(passage) >= 2 and max(map(len, passage)) >= 6
+    if objective == "selection":
+        return len(passage) >= 2 and max(map(len, passage)) >= 6
+    return sum(map(len, passage)) >= 8
 
 
 def row(passage: Passage, objective: str, random: np.random.Generator) -> tuple[str, str]:
     """Source and target of a passage."""
-    make = corrupted if objective == "corruption" else selected
-    return make(passage, random)
+    return OBJECTIVES[objective](passage, random)
+
+
+def infilled(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
+    """A passage with masks, and the passage."""
+    words = [word for sentence in passage for word in sentence]
+    source: list[str] = []
+    done = 0
+    for start, end in _spans(len(words), INFILLED, random):
+        source += [*words[done:start], "[MASK]"]
+        done = end
+    return " ".join([*source, *words[done:]]), " ".join(words)
 
 
 def corrupted(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
     """A passage with sentinels, and what they stand for."""
     words = [word for sentence in passage for word in sentence]
-    n_spans = min(len(SENTINELS), max(1, round(CORRUPTED * len(words) / SPAN)))
-    starts = sorted(random.choice(len(words), n_spans, replace=False))
     source: list[str] = []
     target: list[str] = []
     done = 0
-    for start in starts:
-        if start < done:
-            continue
-        end = min(len(words), start + max(1, int(random.poisson(SPAN))))
-        sentinel = SENTINELS[len(target)]
+    for sentinel, (start, end) in zip(
+        SENTINELS, _spans(len(words), CORRUPTED, random), strict=False
+    ):
         source += [*words[done:start], sentinel]
         target.append(" ".join([sentinel, *words[start:end]]))
         done = end
     return " ".join([*source, *words[done:]]), " ".join(target)
+
+
+def _spans(n_words: int, share: float, random: np.random.Generator) -> Iterator[tuple[int, int]]:
+    """Spans in their order, no two of which overlap: start, and one past the end."""
+    done = 0
+    for start in sorted(random.choice(n_words, max(1, round(share * n_words / SPAN)), False)):
+        if start >= done:
+            done = min(n_words, int(start) + max(1, int(random.poisson(SPAN))))
+            yield int(start), done
 
 
 def selected(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
@@ -111,3 +128,6 @@ def selected(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
     context = " ".join(word for part in passage for word in part)
     target = " ".join(sentence[start:end]).strip(".,;:!?\"'()")
     return f"question: {question} context: {context}", target or " ".join(sentence[start:end])
+
+
+OBJECTIVES = {"infilling": infilled, "corruption": corrupted, "selection": selected}

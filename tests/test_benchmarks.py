@@ -398,7 +398,9 @@ def test_pretraining_goes_on_where_it_was_stopped(pretraining, tmp_path, monkeyp
     monkeypatch.setattr(pretraining, "T5Config", lambda **others: T5Config(**{**others, **small}))
     texts = [" ".join(w for s in p for w in s) for p in _passages(40)]
     pd.DataFrame({"split": "train", "text": texts}).to_parquet(tmp_path / "some.parquet")
-    settings = pretraining.Settings("t5", steps=4, batch_size=2, evaluate_every=2)
+    settings = pretraining.Settings(
+        "t5", steps=4, batch_size=2, evaluate_every=2, objectives={"corruption": 1.0}
+    )
 
     def started(name):
         (tmp_path / name).mkdir(exist_ok=True)

@@ -1,7 +1,8 @@
 """The zoo of tiny models, and which of them a test is about.
 
-A test that takes `case` runs for every family with every head, `main_case` for every family with
-its main head, `export_case` also for classifiers, `writing_case` for the families that generate.
+A test that takes `case` runs for every family with its main head and one further head, with
+`--slow` with every head; `main_case` for every family with its main head, `export_case` also for
+classifiers, `writing_case` for the families that generate.
 """
 
 import os
@@ -18,8 +19,9 @@ import families_zoo
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     classifiers = [case for case in families_zoo.CASES if case.head == "SEQ_CLS"]
+    every_head = metafunc.config.getoption("--slow")
     cases = {
-        "case": families_zoo.CASES,
+        "case": families_zoo.CASES if every_head else families_zoo.SOME_CASES,
         "main_case": families_zoo.MAIN_CASES,
         "export_case": list(dict.fromkeys([*families_zoo.MAIN_CASES, *classifiers])),
         "writing_case": [case for case in families_zoo.MAIN_CASES if case.writes],

@@ -4,7 +4,7 @@ Run as a script it reads the adapters of all families, which another process has
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,18 @@ class Case:
 
 CASES = [Case(name, head) for name, family in FAMILIES.items() for head in family.heads]
 MAIN_CASES = [Case(name, family.heads[0]) for name, family in FAMILIES.items()]
+
+
+def _one_of(heads: Sequence[str], number: int) -> Sequence[str]:
+    return heads[number % len(heads) :][:1] if heads else ()
+
+
+# With its main head and one other; the next family has another one.
+SOME_CASES = [
+    Case(name, head)
+    for number, (name, family) in enumerate(FAMILIES.items())
+    for head in (family.heads[0], *_one_of(family.heads[1:], number))
+]
 
 
 def make_backbone(case: Case, **changes: Any) -> hf.PreTrainedModel:
