@@ -55,14 +55,6 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def make_backbone(family: str = "bert", **changes) -> PreTrainedModel:
     model, config, _ = FAMILIES[family]
     settings = config()

@@ -1,7 +1,6 @@
 """Tiny encoder–decoders in place of those that would have to be downloaded."""
 
 import pytest
-import torch
 from transformers import PreTrainedModel
 
 from hyperadapters.backbones import Seq2SeqBackbone
@@ -9,14 +8,6 @@ from hyperadapters.methods.recipes import RECIPES, TaskModel, TaskSettings, task
 
 SMALL = {"hidden_width": 8, "condition_width": 8, "site_width": 4}
 NAMES = {"tiny-t5": "T5 v1.1", "tiny-bart": "BART", "tiny-bert2bert": "EncoderDecoder"}
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
