@@ -10,7 +10,9 @@ from hyperadapters.adapters import Bottleneck, LoRA, Placement, taste_logits
 from hyperadapters.conditions import Attributes, Lookup, Vector
 from hyperadapters.hypernetworks import AdapterNetwork, GroupSpec, NetworkSpec, build_network
 from hyperadapters.sites import Site
+from pairwise import pairwise
 
+KINDS = ["mlp", "basis", "chunked"]
 SITES = [Site("0.query", 6, 6), Site("0.output", 6, 9), Site("1.query", 6, 6)]
 HEAD_WIDTH, N_LABELS, ROWS = 5, 3, 4
 
@@ -98,17 +100,15 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("conditions", "combine"), WAYS)
-@pytest.mark.parametrize("kind", ["mlp", "basis", "chunked"])
-def test_generated(kind, conditions, combine, form):
+@pairwise(kind=KINDS, way=WAYS, form=[*FORMS])
+def test_generated(kind, way, form):
+    conditions, combine = way
     check(started(kind, combine, CONDITIONS[conditions], FORMS[form], False, "generated"))
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("conditions", "combine"), [w for w in WAYS if "lookup" in w[0]])
-@pytest.mark.parametrize("kind", ["mlp", "basis", "chunked"])
-def test_generated_with_gains(kind, conditions, combine, form):
+@pairwise(kind=KINDS, way=[w for w in WAYS if "lookup" in w[0]], form=[*FORMS])
+def test_generated_with_gains(kind, way, form):
+    conditions, combine = way
     network = started(kind, combine, CONDITIONS[conditions], FORMS[form], True, "generated")
     # Of two directions none is left to the gains.
     check(network, ("gains.2.shared", "gains.2.deviation.vectors") if form == "lora 2" else ())
@@ -123,7 +123,7 @@ def test_learned_and_stored(source, form, gains):
     check(network, waits)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "basis", "chunked"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_a_head(kind):
     headless = {"shift": False, "bias_source": "none", "taste_rank": 0}
     check(
@@ -131,16 +131,14 @@ def test_without_a_head(kind):
     )
 
 
-@pytest.mark.parametrize("kind", ["mlp", "basis", "chunked"])
-@pytest.mark.parametrize("hidden_width", [2, 6, 34, 62])
-@pytest.mark.parametrize("width", [3, 5, 8, 31])
+@pairwise(kind=KINDS, width=[3, 5, 8, 31], hidden_width=[2, 6, 34, 62])
 def test_sizes_that_do_not_fill_a_line_of_memory(kind, width, hidden_width):
     sizes = {"condition_width": width, "hidden_width": hidden_width, "site_width": 3}
     place = (CONDITIONS["lookup and vector"], LoRA(5, 1.0), False, "generated")
     check(started(kind, "gate", *place, **sizes))
 
 
-@pytest.mark.parametrize("kind", ["mlp", "basis", "chunked"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", [LoRA(1, 1.0), Bottleneck(1), Bottleneck(8, "relu")])
 def test_forms_whose_incoming_tensors_have_to_wait_change_nothing_either(kind, form):
     network = started(kind, "concat", CONDITIONS["lookup"], form, False, "generated")

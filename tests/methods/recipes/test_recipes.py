@@ -52,8 +52,7 @@ def step(made, batch, rate=0.1):
     return {n for n, p in made.model.named_parameters() if not torch.equal(p.detach(), before[n])}
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("recipe", RECIPES)
+@one_by_one(recipe=[*RECIPES], backbone=BACKBONES)
 def test_built_trained_saved_and_loaded(build, batch, settings, tmp_path, recipe, backbone):
     made = build(recipe, backbone)
     names = set(trained(made))

@@ -11,6 +11,7 @@ from hyperadapters.errors import RunError
 from hyperadapters.experiments.tasks import fit_tasks
 from hyperadapters.training import Progress
 from hyperadapters.training.tasks import trainer
+from pairwise import one_by_one
 
 FILES = ("adapter_model.safetensors", "predictions.parquet", "scores.json")
 RECIPES = ("hyperdecoder", "adapter-per-task")
@@ -104,9 +105,9 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("at", STOPS.values(), ids=STOPS)
-def test_resumed_is_uninterrupted(at, recipe, whole, stopped, tmp_path):
+@one_by_one(recipe=RECIPES, when=[*STOPS])
+def test_resumed_is_uninterrupted(when, recipe, whole, stopped, tmp_path):
+    at = STOPS[when]
     at.evaluations = 0
     resume = stopped(at, recipe)
     assert (tmp_path / "run" / "checkpoint.safetensors").exists() == (at.at[0] != 1)
