@@ -50,8 +50,8 @@ def offsets(rows: pd.DataFrame) -> np.ndarray:
     return chosen
 
 
-def scores(rows: pd.DataFrame, added: np.ndarray) -> dict[str, float]:
-    """Metrics of the labels that are most probable after the offsets."""
+def scores(rows: pd.DataFrame, added: np.ndarray) -> dict[str, float | None]:
+    """Metrics of the labels that are most probable after the offsets; none where nobody has enough."""
     from hyperadapters.evaluation.counts import CodedRows
     from hyperadapters.evaluation.majority import minority_accuracy
     from hyperadapters.tables.predictions import label_space_of
@@ -64,7 +64,7 @@ def scores(rows: pd.DataFrame, added: np.ndarray) -> dict[str, float]:
     of_people = [macro_f1(truth[i], predicted[i]) for i in people if len(i) >= LEAST_ROWS]
     return {
         "macro_f1": macro_f1(truth, predicted),
-        "annotator_macro_f1": float(np.mean(of_people)),
+        "annotator_macro_f1": float(np.mean(of_people)) if of_people else None,
         "accuracy": float((truth == predicted).mean()),
         "minority_accuracy": minority_accuracy(CodedRows.of(answered, labels)).value,
     }
@@ -128,8 +128,9 @@ def table(found: Mapping[str, Any]) -> str:
         cells = [c for name, c in found.items() if name.startswith(f"{dataset}/{method}/")]
         row = [dataset, method, str(len(cells))]
         for metric in SHOWN:
-            before, after = (np.mean([c[k][metric] for c in cells]) for k in ("before", "after"))
-            row.append(f"{before:.3f} → {after:.3f}")
+            values = [[c[k][metric] for c in cells] for k in ("before", "after")]
+            known = None not in values[0]
+            row.append(" → ".join(f"{np.mean(v):.3f}" for v in values) if known else "-")
         lines.append(f"| {' | '.join(row)} |")
     command = "python benchmarks/thresholds.py --data ../shared/data/perspectives"
     made = (
