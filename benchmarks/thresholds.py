@@ -51,7 +51,7 @@ def offsets(rows: pd.DataFrame) -> np.ndarray:
 
 
 def scores(rows: pd.DataFrame, added: np.ndarray) -> dict[str, float | None]:
-    """Metrics of the labels that are most probable after the offsets; none where nobody has enough."""
+    """Metrics of the labels that are most probable after the offsets; None if nobody has enough."""
     from hyperadapters.evaluation.counts import CodedRows
     from hyperadapters.evaluation.majority import minority_accuracy
     from hyperadapters.tables.predictions import label_space_of
