@@ -6,7 +6,8 @@ Every cell (a recipe or control, with a seed) runs in a folder of its own under 
 was stopped is resumed, and its scores go to benchmarks/results/tasks.json when it is finished, so
 that the grid can be filled over several sessions and several processes. `--only ARM` and
 `--seed N` run a part; `--table` runs nothing and writes docs/tables/tasks.md. Mixtures named
-`..._pretrained` need `--backbone`, the folder that `pretrain.py` has written.
+`..._pretrained` need `--backbone`, the folder that `pretrain.py` has written. `--again` lets
+finished models of --runs answer once more, as the mixture now says that answers are written.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -161,17 +163,16 @@ def mixture_file(name: str, data: Path, folder: Path) -> Path:
     return path
 
 
-def run(
-    mixture: str, name: str, seed: int, data: Path, runs: Path, pretrained: Path | None
-) -> None:
+def run(cell: tuple[str, str, int], given: argparse.Namespace) -> None:
     """Run a cell, or what is left of it, and note its scores."""
     from hyperadapters.cli.progress import PlainProgress
     from hyperadapters.experiments.tasks import fit_tasks, load_tasks
 
+    mixture, name, seed = cell
     arm, budget = ALL_ARMS[name], MIXTURES[mixture]
-    output = runs / mixture / f"{name.replace(', ', '-').replace(' > ', '--')}-{seed}"
-    path = mixture_file(budget.file or mixture, data, runs)
-    backbone = {"backbone": str(pretrained)} if budget.pretrained else {}
+    output = given.runs / mixture / f"{name.replace(', ', '-').replace(' > ', '--')}-{seed}"
+    path = mixture_file(budget.file or mixture, given.data, given.runs)
+    backbone = {"backbone": str(given.backbone)} if budget.pretrained else {}
     record = output / "run.json"
     if record.exists() and json.loads(record.read_text("utf-8"))["complete"]:
         made = load_tasks(output)
@@ -186,9 +187,11 @@ def run(
             **backbone,
             **{**budget.settings, **arm.settings},
         )
-    found = [*of_test(made.scores)]
+    found = of_test(scores_again(made, path) if given.again else made.scores)
     if arm.shuffled_at_test:
-        found += [{**row, "at_test": "shuffled"} for row in of_test(shuffled_scores(made, path))]
+        with shuffled_vectors(made, path):
+            shuffled = of_test(scores_again(made, path))
+        found += [{**row, "at_test": "shuffled"} for row in shuffled]
     with store.results(RESULTS) as table:
         table[key(mixture, name, seed)] = {
             "scores": found,
@@ -209,11 +212,26 @@ def of_test(scores: pd.DataFrame) -> list[dict[str, Any]]:
     return [{n: row[n] for n in ("slice", "metric", "value", "low", "high", "n")} for row in rows]
 
 
-def shuffled_scores(made: Any, mixture: Path) -> pd.DataFrame:
-    """Scores of a finished model when every test row is given the vector of some training row."""
+def scores_again(made: Any, mixture: Path) -> pd.DataFrame:
+    """Scores of a finished model on the test split, with answers as the mixture has them now."""
     from hyperadapters.data.tasks import read_examples
     from hyperadapters.evaluation.tasks import evaluate_tasks
-    from hyperadapters.experiments.tasks.answers import answered, tokens_of
+    from hyperadapters.experiments.tasks.answers import answered
+    from hyperadapters.experiments.tasks.known import KnownTasks
+    from hyperadapters.tasks import read_mixture
+
+    of_now = read_mixture(mixture)
+    examples, known = read_examples(of_now), KnownTasks.of(of_now)
+    test = examples[examples["split"] == "test"].reset_index(drop=True)
+    predictions = answered(made.task_model, test, known, seed=made.record.seed)
+    return evaluate_tasks(predictions, known.tasks, evaluation_only=known.evaluation_only)
+
+
+@contextmanager
+def shuffled_vectors(made: Any, mixture: Path) -> Iterator[None]:
+    """In the block a finished model gives every row the vector of some training row."""
+    from hyperadapters.data.tasks import read_examples
+    from hyperadapters.experiments.tasks.answers import tokens_of
     from hyperadapters.tasks import read_mixture
     from hyperadapters.training.tasks.loss import decoder_inputs
     from hyperadapters.tuner import read_inputs
@@ -231,10 +249,8 @@ def shuffled_scores(made: Any, mixture: Path) -> pd.DataFrame:
 
     model.control.kind = "shuffled"
     model.control.fill(read_inputs(model.model, batches()))
-    test = examples[examples["split"] == "test"].reset_index(drop=True)
-    predictions = answered(model, test, known, seed=made.record.seed)
+    yield
     model.control.kind = made.task_model.settings.conditioning
-    return evaluate_tasks(predictions, known.tasks, evaluation_only=known.evaluation_only)
 
 
 def averages(table: Mapping[str, Any], mixture: str) -> pd.DataFrame:
@@ -335,6 +351,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(ALL_ARMS), metavar="ARM")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--backbone", type=Path, help="what pretrain.py has written")
+    parser.add_argument("--again", action="store_true", help="finished models answer once more")
     parser.add_argument("--share", default="0/1", help="which cells: i/n takes every n-th from i")
     parser.add_argument("--table", action="store_true", help="run nothing")
     given = parser.parse_args()
@@ -345,8 +362,8 @@ def main() -> None:
         for number, cell in enumerate(cells(given)):
             with store.results(RESULTS) as table:
                 done = key(*cell) in table
-            if number % count == index and not done:
-                run(*cell, given.data, given.runs, given.backbone)
+            if number % count == index and (given.again or not done):
+                run(cell, given)
     write_table()
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from hyperadapters.errors import ConfigError
-from hyperadapters.tasks import Hub, find_task, read_mixture
+from hyperadapters.tasks import Generation, Hub, find_task, read_mixture
 
 
 @pytest.fixture
@@ -109,6 +109,21 @@ def test_like_with_fields_of_its_own(write):
         snli.task.source_of({"premise": "a", "hypothesis": "b"}) == "rte sentence1: a sentence2: b"
     )
     assert snli.task.labels == {"0": "0", "1": "1", "2": "1"}
+
+
+def test_a_setting_of_generation_leaves_the_others(write):
+    mixture = read_mixture(
+        write(
+            "tasks:\n"
+            "  squad: {file: cola.csv, generation: {num_beams: 3}}\n"
+            "  mine: {like: squad, file: books.csv, generation: {min_new_tokens: 1}}\n"
+        )
+    )
+    longest = find_task("squad").generation.max_new_tokens
+    assert longest
+    assert mixture.tasks["squad"].generation == Generation(3, longest)
+    assert mixture.tasks["mine"].generation == Generation(3, longest, 1)
+    assert mixture.tasks["squad"].changed(generation=Generation(2)).generation == Generation(2)
 
 
 def test_like_a_known_task_that_is_not_in_the_mixture(write):

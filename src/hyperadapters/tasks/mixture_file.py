@@ -153,12 +153,12 @@ def _task(name: str, entries: Mapping[str, Entry], chain: tuple[str, ...]) -> tu
         raise ConfigError(f"task {name}: is like itself")
     else:
         raise ConfigError(f"task {name}: like: unknown task '{like}'; {_near(like, entries)}")
-    return Task.from_dict({**base.to_dict(), **fields, "name": name}), conditioned_as
+    return base.changed(**fields, name=name), conditioned_as
 
 
 def _own_task(name: str, fields: Entry) -> Task:
     if name in TASKS:
-        return Task.from_dict({**find_task(name).to_dict(), **fields}) if fields else TASKS[name]
+        return find_task(name).changed(**fields) if fields else TASKS[name]
     needed = [key for key in ("source", "target") if key not in fields]
     if needed:
         near = advice(name, TASKS)

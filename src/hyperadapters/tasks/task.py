@@ -141,12 +141,15 @@ class Task:
         return f"{round(number, 1) + 0.0:.1f}"
 
     def changed(self, **fields: Any) -> "Task":
-        """A copy with some fields changed.
+        """A copy with some fields changed; of `generation` those that are given.
 
         Raises:
             ConfigError: A field that cannot be used.
         """
-        return Task.from_dict({**self.to_dict(), **fields})
+        plain = self.to_dict()
+        if isinstance(fields.get("generation"), Mapping):
+            fields["generation"] = {**plain["generation"], **fields["generation"]}
+        return Task.from_dict({**plain, **fields})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form; `from_dict` reads it."""
