@@ -19,11 +19,11 @@ def test_every_recipe_and_a_mixture_are_explained(tmp_path):
     assert all(f"`{recipe}`" in page for recipe in RECIPES)
     assert f"the {len(TASKS)} known tasks" in page
     (written,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
-    for name in ("cola.parquet", "sst2.parquet", "mine.csv"):
+    for name in ("cola.parquet", "sst2.parquet", "mine.csv", "stories.csv"):
         (tmp_path / name).touch()
     (tmp_path / "mixture.yaml").write_text(written, encoding="utf-8")
     mixture = ha.read_mixture(tmp_path / "mixture.yaml")
-    assert mixture.task_names == ("cola", "sst2", "rte", "mine")
+    assert mixture.task_names == ("cola", "sst2", "rte", "mine", "stories")
 
 
 def test_every_method_is_explained():

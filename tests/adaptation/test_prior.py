@@ -50,7 +50,10 @@ def test_it_is_read_as_it_was_written(tmp_path, along_axes):
     of = of if along_axes else Prior(of.mean, of.scale)
     of.save(tmp_path / "prior.safetensors")
     again = Prior.load(tmp_path / "prior.safetensors", of.mean)
-    assert again.mean.equal(of.mean) and again.covariance.equal(of.covariance)
+    assert again.mean.equal(of.mean) and again.scale.equal(of.scale)
+    assert again.basis is of.basis is None or again.basis.equal(of.basis)
+    # What is made of them depends on how they lie in memory, in the last bit.
+    torch.testing.assert_close(again.covariance, of.covariance, atol=1e-12, rtol=1e-12)
 
 
 def test_files_that_cannot_be_read(tmp_path):
