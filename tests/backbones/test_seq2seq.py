@@ -119,7 +119,9 @@ def test_a_folder_with_a_t5(tmp_path, minilm):
 
 
 def test_what_cannot_be_loaded(tmp_path):
-    with pytest.raises(ConfigError, match=r"nowhere.*cannot be loaded"):
+    with pytest.raises(ConfigError, match=r"nowhere.*there is no such folder"):
         load_seq2seq(str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match="cannot be loaded"):
         load_seq2seq(str(built_in_folder()))  # an encoder alone
+    with pytest.raises(ConfigError, match="encoder alone; built in is 'minilm2minilm'"):
+        load_seq2seq("minilm")

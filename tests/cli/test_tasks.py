@@ -103,6 +103,11 @@ def test_train_and_predict(command, mixture, tiny_t5, quick_tasks, toy, tmp_path
     table = pd.read_parquet(out)
     assert len(table) == 2 and table["label"].isna().all()
 
+    pd.DataFrame({"text": ["a kind one", "a cruel one"], "label": [1, 0]}).to_csv(rows)
+    more = ("--input", rows, "--output", tmp_path / "more.parquet")
+    done = command("tasks", "predict", run, "--task", "tone", *more)
+    assert done.status == 0 and "tone" in done.out and "accuracy" in done.out
+
 
 def test_settings_of_a_file_and_of_the_line(command, mixture, tiny_t5, toy, tmp_path):
     config, run = tmp_path / "config.yaml", tmp_path / "run"

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,12 @@ def test_the_plain_form_is_json():
 def test_a_task_twice():
     with pytest.raises(ConfigError, match="mixture m: task 'rte' occurs twice"):
         Mixture("m", (part("rte"), part("rte")))
+
+
+def test_a_task_with_the_name_of_the_averages():
+    named_all = replace(part("rte"), task=replace(part("rte").task, name="all"), conditioned_as="")
+    with pytest.raises(ConfigError, match="a task cannot be called 'all'"):
+        Mixture("m", (named_all,))
 
 
 def test_nothing_trained():

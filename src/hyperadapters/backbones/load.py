@@ -51,6 +51,7 @@ def load_backbone(
     Raises:
         ConfigError: The backbone cannot be found or read, or the head cannot be built; says why.
     """
+    refuse_missing_folder(name)
     source = str(built_in_folder()) if name == BUILT_IN else name
     width = latent_width(head, n_labels)
     try:
@@ -71,6 +72,17 @@ def load_backbone(
     model.config._name_or_path = name
     model.name_or_path = name
     return Backbone(name, model, tokenizer)
+
+
+def refuse_missing_folder(name: str) -> None:
+    """Tell a folder that is not there from a name, which Transformers would ask the hub about.
+
+    Raises:
+        ConfigError: The name can only be a folder's, and there is none.
+    """
+    looks_like_one = Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+    if looks_like_one and not Path(name).is_dir():
+        raise ConfigError(f"the backbone {name!r} cannot be loaded: there is no such folder")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, EncoderDecoderModel, PreTrainedModel
 
-from hyperadapters.backbones.load import built_in_folder, quietly
+from hyperadapters.backbones.load import BUILT_IN, built_in_folder, quietly, refuse_missing_folder
 from hyperadapters.errors import ConfigError
 
 BUILT_IN_SEQ2SEQ = "minilm2minilm"
@@ -41,6 +41,11 @@ def load_seq2seq(name: str) -> Seq2SeqBackbone:
     Raises:
         ConfigError: The backbone cannot be found or read, or is no encoder–decoder; says why.
     """
+    if name == BUILT_IN:
+        raise ConfigError(
+            f"the backbone {name!r} is an encoder alone; built in is {BUILT_IN_SEQ2SEQ!r}"
+        )
+    refuse_missing_folder(name)
     try:
         with quietly():
             if name == BUILT_IN_SEQ2SEQ:

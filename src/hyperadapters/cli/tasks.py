@@ -102,7 +102,8 @@ def predict(
         typer.Option(
             "--input",
             metavar="FILE",
-            help="CSV, TSV, JSONL or Parquet with the task's columns; answers need not be known.",
+            help="CSV, TSV, JSONL or Parquet with the task's columns; where the answers are known, "
+            "scores are shown.",
             show_default=False,
         ),
     ],
@@ -121,6 +122,7 @@ def predict(
     Example: hyperadapters tasks predict runs/glue --task rte --input new.csv --output new.parquet
     """
     from hyperadapters.cli.progress import shown_progress
+    from hyperadapters.cli.task_tables import score_tables, show
     from hyperadapters.errors import DataError
     from hyperadapters.experiments.folder import refuse_existing
     from hyperadapters.experiments.tasks import load_tasks
@@ -134,6 +136,8 @@ def predict(
     with shown_progress() as progress:
         predictions = loaded.predict(task, input, progress=progress)
     write_task_predictions(predictions, output)
+    if predictions["label"].notna().to_numpy().any():
+        show(score_tables(loaded.score(predictions).to_dict("records")))
     typer.echo(f"{len(predictions):,} answers in {output}")
 
 

@@ -41,7 +41,9 @@ class Record:
         Raises:
             RunError: The layout is not one this version knows, or the run is about something else.
         """
-        about = data.get("kind", "annotators") if isinstance(data, dict) else cls.ABOUT
+        if not isinstance(data, dict) or "format" not in data:
+            raise RunError(f"{source} is not the record of a run")
+        about = data.get("kind", "annotators")
         if about != cls.ABOUT and about in READ_BY:
             raise RunError(f"{source} is the record of a run about {about}: use {READ_BY[about]}")
         try:

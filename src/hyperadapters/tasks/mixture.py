@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperadapters.errors import ConfigError
 from hyperadapters.tasks.hub import SPLITS
-from hyperadapters.tasks.names import unknown_names
+from hyperadapters.tasks.names import ALL, unknown_names
 from hyperadapters.tasks.task import Task
 
 
@@ -112,7 +112,8 @@ class Mixture:
         evaluation_only: What is only scored, with the adapters of a trained task.
 
     Raises:
-        ConfigError: No part, a name twice, or a part that is conditioned as no trained task.
+        ConfigError: No part, a name twice, a task called ``all``, or a part that is conditioned as
+            no trained task.
     """
 
     name: str
@@ -126,6 +127,8 @@ class Mixture:
         names = [part.task.name for part in self.all_parts]
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         problems = [f"task '{name}' occurs twice" for name in twice]
+        if ALL in names:
+            problems.append(f"a task cannot be called {ALL!r}, the slice of the averages")
         trained = self.task_names
         astray = [part for part in self.all_parts if part.conditioned_as not in trained]
         problems += [_trained_nowhere(part, trained) for part in astray]

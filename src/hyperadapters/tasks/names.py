@@ -5,6 +5,9 @@ from collections.abc import Collection, Iterable
 
 MAX_NAMED = 12
 
+ALL = "all"
+"""Slice of the averages over tasks in SCORES; no task can have this name."""
+
 
 def advice(name: str, known: Collection[str]) -> str:
     """``did you mean 'cola'?``, or where nothing comes near ``known: cola, rte``."""

@@ -109,6 +109,13 @@ def test_finished_cells_are_kept(copied, tiny_t5, toy):
 
 
 @pytest.mark.slow
+def test_a_finished_cell_without_scores(copied, tiny_t5, toy):
+    cell = copied / "all" / "hyperdecoder" / "seed-0"
+    (cell / "scores.json").unlink()
+    with pytest.raises(RunError, match=r"seed-0 is complete but has no scores\.json; remove"):
+        again(copied, tiny_t5, toy, ["hyperdecoder"], [0])
+
+
 def test_recipes_and_seeds_may_be_added(copied, tiny_t5, toy):
     seen = Cells()
     found = again(copied, tiny_t5, toy, [*RECIPES, "hyperformer"], [0, 3, 4], progress=seen)
@@ -225,6 +232,8 @@ def test_a_cell_that_fails_alike_twice(toy, tiny_t5, tmp_path):
         (["hyperdecoder"], [0], {"step": 3}, "did you mean steps"),
         (["hyperdecoder"], [0], {"backbone": "no-such"}, "'no-such' cannot be loaded"),
         (["hyperdecoder"], [0], {"encoder": "full"}, "hyperdecoder: encoder and decoder"),
+        (["hyperformer"], [0], {"conditioning": "shuffled"}, "hyperformer: conditioning=shuffled"),
+        (["full-finetuning"], [0], {"conditioning": "constant"}, "written from the input"),
     ],
 )
 def test_a_mistake_leaves_nothing_behind(recipes, seeds, changes, message, toy, tiny_t5, tmp_path):

@@ -43,5 +43,7 @@ def test_damage(known):
         KnownTasks.from_dict({**plain, "tasks": {"tone": tone}})
     with pytest.raises(ValueError, match="do not agree"):
         KnownTasks.from_dict({**plain, "conditioned_as": {"tone": "tone"}})
+    with pytest.raises(ValueError, match="column 'text' must be a text, got 5"):
+        KnownTasks.from_dict({**plain, "columns": {"tone": {"text": 5}}})
     with pytest.raises(ValueError, match="not in tuple"):
         KnownTasks.from_dict({**plain, "order": ["tone"]})

@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from hyperadapters.errors import ConditionError, DataError, RunError
+from hyperadapters.errors import ConditionError, DataError, HyperAdaptersError, RunError
 from hyperadapters.experiments import load
 from hyperadapters.experiments.tasks import TaskRun, fit_tasks, load_tasks
 from hyperadapters.training import Progress
@@ -33,6 +33,18 @@ def test_rows_come_back_in_their_order_without_labels(run, toy):
     known = run.predict("tone", rows)
     assert known["label"].tolist() == [("bad", "good")[label] for label in rows["label"]]
     assert known["predicted"].tolist() == table["predicted"].tolist()
+
+
+def test_scores_of_answers(run, toy):
+    test = toy.tone().query("split == 'test'")
+    scores = run.score(run.predict("tone", test))
+    stored = run.scores.query("slice == 'tone' and split == 'test'")
+    assert scores.query("slice == 'tone'")["value"].tolist() == stored["value"].tolist()
+    half = test.reset_index(drop=True)
+    half["label"] = half["label"].astype(object).where(half.index % 2 == 0, None)
+    assert set(run.score(run.predict("tone", half))["n"]) <= {(len(half) + 1) // 2, 1}
+    with pytest.raises(DataError, match="the right answer is known of no row"):
+        run.score(run.predict("tone", test[["text"]]))
 
 
 def test_a_table_is_answered_as_a_file_is(run, toy, tmp_path):
@@ -82,8 +94,9 @@ def test_unknown_tasks(run, toy):
     ],
 )
 def test_rows_that_cannot_be_answered(rows, message, run):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         run.predict("tone", rows)
+    assert ("leave the column 'label' out" in str(caught.value)) == ("label" in rows)
 
 
 PREDICT = """
@@ -159,6 +172,28 @@ def test_damaged_folders(name, content, copied):
     if content is not None:
         (copied / name).write_text(content)
     refused(copied, "copy")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("run.json", {"settings": {"max_source": "x"}}, "max_source must be a whole number"),
+        ("tasks.json", {"columns": {"tone": {"text": 5}}}, "column 'text' must be a text, got 5"),
+        ("tasks.json", {"columns": {"tone": 5}}, "tasks.json is damaged"),
+    ],
+)
+def test_cells_of_another_kind(name, change, message, copied):
+    content = json.loads((copied / name).read_text())
+    (copied / name).write_text(json.dumps({**content, **change}))
+    with pytest.raises(HyperAdaptersError, match=message):
+        TaskRun.open(copied).predict("tone", pd.DataFrame({"text": ["kind"]}))
+
+
+def test_what_is_missing_is_named(copied):
+    (copied / "adapter_model.safetensors").unlink()
+    refused(copied, r"it has no adapter_model\.safetensors")
+    (copied / "tasks.json").write_text("{}")
+    refused(copied, r"tasks\.json is damaged: 'tasks' is missing")
 
 
 def test_tasks_in_another_order_are_refused(copied):

@@ -208,6 +208,24 @@ def test_matching_the_width_of_one_stack(minilm, of_the_hyperdecoder, stack):
     assert abs(got / wanted - 1) < 0.02
 
 
+@pytest.mark.parametrize("changes", [{"preset": "paper"}, {"hidden_width": 64}])
+@pytest.mark.parametrize("recipe", ["single-adapter", "adapter-per-task", "hyperformer"])
+def test_matched_to_the_hyperdecoder_with_the_same_changes(tiny, changes, recipe):
+    counts = [
+        count(
+            TaskModel.build(name, find_recipe(name).settings.changed(changes), "tiny-t5", "ab", 0)
+        )
+        for name in (recipe, "hyperdecoder")
+    ]
+    assert abs(counts[0] / counts[1] - 1) < 0.05, counts
+
+
+def test_a_match_that_no_width_makes(minilm):
+    settings = find_recipe("adapter-per-task").settings.changed({"encoder_width": 1024})
+    with pytest.raises(ConfigError, match=r"asks for as many .* at least [\d,]+; give decoder_wid"):
+        build_config(settings, minilm, 8)
+
+
 def test_matching_a_stack_that_has_no_adapters(minilm):
     with pytest.raises(ConfigError, match="decoder_width"):
         build_config(TaskSettings().changed({"decoder": "none", "decoder_width": 0}), minilm, 3)

@@ -215,6 +215,21 @@ def test_a_loss_that_is_no_number_ends_training(value, runs, monkeypatch, tmp_pa
     assert all(p.isfinite().all() for p in made.model.parameters())
 
 
+def test_states_that_are_no_numbers_end_training(runs):
+    """The tiny encoder overflows, and with it what its decoder would be written from."""
+    made = runs(recipe="hyperdecoder", steps=5)
+
+    def score():
+        with torch.no_grad():
+            next(made.model.get_encoder().parameters()).fill_(math.inf)
+            made.model.eval()
+            made.model(**made._inputs(np.arange(4))[0])
+
+    made.score_dev = score
+    with pytest.raises(RunError, match=r"diverged at step 3: encoded: .*; lower learning_rate"):
+        made.fit()
+
+
 def test_seeds(runs):
     states = []
     for seed in (1, 1, 2):

@@ -121,11 +121,11 @@ def _examples(
         targets = targets_of(task, rows, faults, need_target=need_target)
         references = references_of(task, rows, targets, faults, need_target=need_target)
         columns |= {"target": targets, "references": references}
-    faults.raise_any(_hint(task, need_target))
+    faults.raise_any(_hint(task, rows, need_target))
     return examples_frame({**columns, "source": cells["source"], "split": split})
 
 
-def _hint(task: Task, need_target: bool) -> str:
-    if need_target or task.kind == "qa":
+def _hint(task: Task, rows: RawRows, need_target: bool) -> str:
+    if need_target or task.kind == "qa" or task.target not in rows.frame:
         return ""
     return f"Where answers are not known, leave the column '{task.target}' out."

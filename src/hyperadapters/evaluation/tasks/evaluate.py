@@ -16,7 +16,7 @@ from hyperadapters.tables.frames import column_of
 from hyperadapters.tables.scores import check_scores
 from hyperadapters.tables.task_predictions import check_task_predictions
 from hyperadapters.tasks import Task
-from hyperadapters.tasks.names import advice
+from hyperadapters.tasks.names import ALL, advice
 
 TASK_METRICS: Mapping[str, Callable[[Answers], Metric]] = {
     "accuracy": classification.accuracy,
@@ -37,9 +37,6 @@ TASK_METRICS: Mapping[str, Callable[[Answers], Metric]] = {
 
 UNAVERAGED = ("length",)
 """Metrics that are no scores, and so in no average."""
-
-ALL = "all"
-"""Slice of the averages over tasks."""
 
 _LOWEST = {"matthews": -1.0, "pearson": -1.0, "spearman": -1.0}
 _PLACES = ["method", "seed", "split"]

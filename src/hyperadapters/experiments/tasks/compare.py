@@ -124,7 +124,7 @@ def _is_finished(folder: CompareFolder, plan: Plan, data: MixtureData) -> bool:
     """Whether a cell is complete.
 
     Raises:
-        RunError: There is a run of something else.
+        RunError: There is a run of something else, or a finished one without its scores.
     """
     cell = _cell(folder, plan)
     if not cell.record.exists():
@@ -132,6 +132,11 @@ def _is_finished(folder: CompareFolder, plan: Plan, data: MixtureData) -> bool:
     before = TaskRecord.from_dict(read_json(cell.record), str(cell.record))
     if changed := plan.record(data).differences(before):
         raise RunError(f"{cell.path} was run with another {', '.join(changed)}")
+    if before.complete and not cell.scores.exists():
+        raise RunError(
+            f"{cell.path} is complete but has no {cell.scores.name}; remove the folder, and "
+            "--resume makes it again"
+        )
     return before.complete
 
 

@@ -73,7 +73,8 @@ class KnownTasks:
 
         Raises:
             KeyError: A field is missing.
-            ValueError: A task is at fault, or is read by the adapters of one that is not there.
+            ValueError: A task or a column is at fault, or a task is read by the adapters of one
+                that is not there.
         """
         tasks = {name: Task.from_dict(plain) for name, plain in data["tasks"].items()}
         known = cls(
@@ -81,8 +82,15 @@ class KnownTasks:
             tasks,
             dict(data["conditioned_as"]),
             tuple(data["evaluation_only"]),
-            dict(data["columns"]),
+            {task: _columns(of_task) for task, of_task in data["columns"].items()},
         )
         if set(known.index) != set(tasks):
             raise ValueError("its tasks and what they are conditioned as do not agree")
         return known
+
+
+def _columns(plain: Mapping[str, Any]) -> dict[str, str]:
+    wrong = [name for name, column in plain.items() if not isinstance(column, str)]
+    if wrong:
+        raise ValueError(f"column {wrong[0]!r} must be a text, got {plain[wrong[0]]!r}")
+    return dict(plain)

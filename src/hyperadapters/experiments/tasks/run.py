@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from hyperadapters.backbones.load import quietly
 from hyperadapters.data.tasks import read_task_file
 from hyperadapters.errors import ConditionError, ConfigError, DataError, RunError
+from hyperadapters.evaluation.tasks import evaluate_tasks
 from hyperadapters.experiments.folder import read_json
 from hyperadapters.experiments.tasks.answers import answered, tokens_of, truncation_lines
 from hyperadapters.experiments.tasks.folder import TaskFolder
@@ -19,6 +20,7 @@ from hyperadapters.experiments.tasks.known import KnownTasks
 from hyperadapters.experiments.tasks.record import TaskRecord
 from hyperadapters.methods.recipes import TaskModel, TaskSettings, find_recipe
 from hyperadapters.tables import read_scores
+from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.tables.task_predictions import read_task_predictions
 from hyperadapters.tasks import Task
 from hyperadapters.training import Progress
@@ -67,7 +69,7 @@ class TaskRun:
         try:
             known = KnownTasks.from_dict(data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{folder.path} is damaged: {_first_line(error)}") from error
+            raise RunError(f"{folder.tasks} is damaged: {_first_line(error)}") from error
         if list(known.order) != record.tasks:
             raise RunError(f"{folder.path} is damaged: run.json and tasks.json disagree on tasks")
         return cls(folder, record, known, task_model)
@@ -128,6 +130,21 @@ class TaskRun:
         seed = self.record.seed
         return answered(model, examples, known, seed=seed, tokens=tokens, progress=progress)
 
+    def score(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """SCORES of answers of which the right ones are known; of other rows nothing is said.
+
+        Args:
+            predictions: TASK PREDICTIONS of the run's tasks, such as `predict` makes.
+
+        Raises:
+            DataError: Of no row the right answer is known, or the table cannot be used.
+        """
+        rows = rows_of(predictions, column_of(predictions, "label").notna())
+        if not len(rows):
+            raise DataError("predictions", ["the right answer is known of no row"])
+        only = self.known.evaluation_only
+        return evaluate_tasks(rows, self.known.tasks, evaluation_only=only)
+
     def _load(self) -> TaskModel:
         record = self.record
         find_recipe(record.recipe)
@@ -136,12 +153,12 @@ class TaskRun:
                 model = TaskModel.load(
                     self.folder.path,
                     record.recipe,
-                    TaskSettings(**record.settings),
+                    TaskSettings().changed(record.settings),
                     record.backbone,
                     self.known.order,
                 )
         except _DAMAGE as error:
-            if isinstance(error, ConfigError | ConditionError):
+            if isinstance(error, ConfigError | ConditionError | RunError):
                 raise
             raise RunError(f"{self.folder.path} cannot be loaded: {_first_line(error)}") from error
         Accelerator().prepare_model(model.model, evaluation_mode=True)
@@ -174,4 +191,6 @@ def _read_frame(task: Task, rows: pd.DataFrame, columns: Mapping[str, str] | Non
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyperadapters.evaluation.tasks.evaluate import ALL, UNAVERAGED
+from hyperadapters.evaluation.tasks.evaluate import UNAVERAGED
 from hyperadapters.experiments.tasks.known import KnownTasks
 from hyperadapters.experiments.tasks.record import TaskRecord
 from hyperadapters.tables.frames import column_of, rows_of
+from hyperadapters.tasks.names import ALL
 
 AVERAGE, AVERAGE_ONLY = "average", "average_evaluation_only"
 

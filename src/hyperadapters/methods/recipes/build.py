@@ -25,6 +25,8 @@ READ_FIRST, ENCODED = "read_first", "encoded"
 STACKS = ("encoder", "decoder")
 MATCHED_TO = "hyperdecoder"
 TOLERANCE = 0.01
+FAR = 1.25
+"""So many times as many parameters are no match any more."""
 
 
 def is_full(settings: TaskSettings) -> bool:
@@ -39,8 +41,28 @@ def is_full(settings: TaskSettings) -> bool:
     return all(full)
 
 
+def check_control(settings: TaskSettings) -> None:
+    """Whether there is something for a control to replace.
+
+    Raises:
+        ConfigError: A control was asked for, but nothing is written from the input.
+    """
+    if settings.conditioning != "own" and "instance-generated" not in (
+        settings.encoder,
+        settings.decoder,
+    ):
+        raise ConfigError(
+            f"conditioning={settings.conditioning} is a control of adapters that are written from "
+            f"the input; here the encoder's are {settings.encoder} and the decoder's "
+            f"{settings.decoder}"
+        )
+
+
 def build_config(
-    settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int
+    settings: TaskSettings,
+    backbone: Seq2SeqBackbone,
+    n_tasks: int,
+    like: TaskSettings | None = None,
 ) -> HyperAdapterConfig:
     """The configuration of a recipe.
 
@@ -48,13 +70,30 @@ def build_config(
         settings: What adapts what; a width of 0 is resolved, see `Recipe.defaults`.
         backbone: The encoder–decoder.
         n_tasks: Number of tasks.
+        like: What a width of 0 is matched to; by default `hyperdecoder` as it comes.
 
     Raises:
         ConfigError: The modes or sizes do not go together.
     """
     if not settings.encoder_width or not settings.decoder_width:
-        settings = _matched(settings, backbone, n_tasks)
+        like = like or find_recipe(MATCHED_TO).settings
+        settings = _matched(settings, like, backbone, n_tasks)
     return _config(settings, backbone, n_tasks)
+
+
+def matched_to(recipe: str, settings: TaskSettings) -> TaskSettings:
+    """`hyperdecoder` with what a user changed of a recipe: what a comparison would run beside it.
+
+    Modes and forms are the recipe's own business, and so are widths of 0.
+    """
+    own = find_recipe(recipe).settings.to_dict()
+    apart = {f"{stack}{part}" for stack in STACKS for part in ("", "_form")}
+    changes = {
+        name: value
+        for name, value in settings.to_dict().items()
+        if value != own[name] and name not in apart and (value or not name.endswith("coder_width"))
+    }
+    return find_recipe(MATCHED_TO).settings.changed(changes)
 
 
 def _config(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> HyperAdapterConfig:
@@ -122,19 +161,20 @@ def _conditions(settings: TaskSettings, groups: list[Group], n_tasks: int) -> di
     return {name: condition for name, condition in declared.items() if name in used}
 
 
-def _matched(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) -> TaskSettings:
-    """The settings with the width at which there are as many parameters as in `hyperdecoder`.
+def _matched(
+    settings: TaskSettings, like: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int
+) -> TaskSettings:
+    """The settings with the width at which there are as many parameters as with `like`.
 
     The number of parameters is an affine function of the width, so two of them tell it. A rank that
     is written costs many at once; then the hidden layer of the generator makes up for the rest.
 
     Raises:
-        ConfigError: The stack whose width is asked for has no adapters.
+        ConfigError: The stack whose width is asked for has no adapters, or at any width there are
+            far more parameters.
     """
-    like = find_recipe(MATCHED_TO).settings
-    same = ("encoder_width", "decoder_width")
     wanted = _count(_config(like, backbone, n_tasks), backbone)
-    free = [name for name in same if not getattr(settings, name)]
+    free = [f"{stack}_width" for stack in STACKS if not getattr(settings, f"{stack}_width")]
 
     def with_width(width: int) -> TaskSettings:
         return replace(settings, **dict.fromkeys(free, width))
@@ -154,7 +194,13 @@ def _matched(settings: TaskSettings, backbone: Seq2SeqBackbone, n_tasks: int) ->
         return matched
     of_hidden = count(replace(matched, hidden_width=matched.hidden_width + 2)) - count(matched)
     more = 2 * round(missed / of_hidden) if of_hidden else 0
-    return replace(matched, hidden_width=max(2, matched.hidden_width + more))
+    matched = replace(matched, hidden_width=max(2, matched.hidden_width + more))
+    if (got := count(matched)) > FAR * wanted:
+        raise ConfigError(
+            f"a width of 0 asks for as many parameters as {MATCHED_TO} has, {wanted:,}, but with "
+            f"the other settings there are at least {got:,}; give {' and '.join(free)}"
+        )
+    return matched
 
 
 def _count(config: HyperAdapterConfig, backbone: Seq2SeqBackbone) -> int:

@@ -129,7 +129,9 @@ class TaskSettings(SettingsTable):
     dev_limit: int = setting(500, "examples of each task in these evaluations, at most; 0: all")
     max_source: int = setting(128, "longer inputs are cut at so many tokens; questions get windows")
     max_target: int = setting(64, "longer targets are cut at so many tokens")
-    stride: int = setting(128, "tokens that neighbouring windows share; at most half a window")
+    stride: int = setting(
+        128, "tokens that neighbouring windows share; at most two thirds of a window's"
+    )
     keep_nulls: bool = setting(True, "whether windows without an answer are trained on")
     eval_batch_size: int = setting(64, "rows a batch when writing")
     precision: str = setting("float32", "float32, or bfloat16: faster where there is hardware")

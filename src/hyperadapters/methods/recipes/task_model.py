@@ -7,17 +7,26 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from peft import PeftModel, get_peft_model
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from torch import Tensor, nn
 
 from hyperadapters.backbones import Seq2SeqBackbone, load_seq2seq, stop_attention_dropout
 from hyperadapters.conditions import Lookup
 from hyperadapters.errors import RunError
-from hyperadapters.methods.recipes.build import TASKS, build_config, is_full
+from hyperadapters.methods.recipes.build import (
+    TASKS,
+    build_config,
+    check_control,
+    is_full,
+    matched_to,
+)
 from hyperadapters.methods.recipes.controls import Control
 from hyperadapters.methods.recipes.settings import TaskSettings
 from hyperadapters.tuner import adapter_network, read_inputs, register, standardise
 from hyperadapters.tuner.conditioning import conditioning_of
 from hyperadapters.tuner.upstream import upstream_warnings_ignored
+
+ADAPTER = SAFETENSORS_WEIGHTS_NAME
 
 
 class TaskModel:
@@ -67,11 +76,13 @@ class TaskModel:
         """
         register()
         full = is_full(settings)
+        check_control(settings)
         torch.manual_seed(seed)
         loaded = _backbone(backbone, settings)
         model: Any = loaded.model
         if not full:
-            config = build_config(settings, loaded, len(task_names))
+            like = matched_to(recipe, settings)
+            config = build_config(settings, loaded, len(task_names), like)
             # The same start whatever it took to find the width.
             torch.manual_seed(seed)
             with upstream_warnings_ignored():
@@ -90,7 +101,7 @@ class TaskModel:
         """A trained model, from its folder.
 
         Raises:
-            RunError: The adapter is of another number of tasks.
+            RunError: The adapter is missing, or is of another number of tasks.
             ConfigError: The backbone cannot be loaded.
         """
         register()
@@ -98,6 +109,8 @@ class TaskModel:
         if is_full(settings):
             model: Any = type(loaded.model).from_pretrained(folder)
         else:
+            if not (folder / ADAPTER).exists():  # PEFT would look for it on the hub
+                raise RunError(f"{folder} is damaged: it has no {ADAPTER}")
             with upstream_warnings_ignored():
                 model = PeftModel.from_pretrained(loaded.model, folder)
             known = adapter_network(model).spec.conditions.get(TASKS)
@@ -133,7 +146,7 @@ class TaskModel:
         Args:
             batches: Arguments of the model, with rows of all tasks; not read by other models.
         """
-        if self.control.kind == "shuffled":
+        if self.is_adapted and self.control.kind == "shuffled":
             self.control.fill(read_inputs(self.model, batches))
 
     def parameter_counts(self) -> dict[str, int]:

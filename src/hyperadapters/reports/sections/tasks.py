@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from hyperadapters.evaluation.tasks.evaluate import ALL, UNAVERAGED
+from hyperadapters.evaluation.tasks.evaluate import UNAVERAGED
 from hyperadapters.reports.figures.intervals import draw_intervals, height_of
 from hyperadapters.reports.folders import Folder
 from hyperadapters.reports.markup import (
@@ -20,6 +20,7 @@ from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.sections.made_by import made_by_folder
 from hyperadapters.tables import read_scores
 from hyperadapters.tables.frames import column_of
+from hyperadapters.tasks.names import ALL
 
 _TASK = ["slice", "metric"]
 

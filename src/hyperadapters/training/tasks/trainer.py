@@ -20,7 +20,7 @@ from torch import nn
 
 from hyperadapters.data.tasks import TaskTokens, epoch_batches
 from hyperadapters.data.tasks.parts import parts_of_like_length
-from hyperadapters.errors import RunError
+from hyperadapters.errors import ConditionError, RunError
 from hyperadapters.methods.recipes import TaskModel
 from hyperadapters.tasks import Sampling
 from hyperadapters.training.checkpoint import (
@@ -199,10 +199,7 @@ class TaskTrainer:
             total += float(loss.detach())
             self.accelerator.backward(loss / divisor)
         if not math.isfinite(total):
-            raise RunError(
-                f"training diverged at step {self.position.step + 1}: the loss is {total}; "
-                "lower learning_rate, or give it more warmup_steps"
-            )
+            raise _diverged(self.position.step + 1, f"the loss is {total}")
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         self.accelerator.clip_grad_norm_(trained, self.settings.max_grad_norm)
         optimizer.step()
@@ -257,8 +254,11 @@ class TaskTrainer:
 
     def _evaluate(self) -> None:
         # What the control holds was made by the model of the last evaluation.
-        self.task_model.renew_control(self._control_batches())
-        scores = self.score_dev()
+        try:
+            self.task_model.renew_control(self._control_batches())
+            scores = self.score_dev()
+        except ConditionError as error:  # what the encoder makes of the input is no number any more
+            raise _diverged(self.position.step, str(error)) from error
         position = self.position
         self._keep_time()
         record = {
@@ -301,6 +301,13 @@ class TaskTrainer:
             extra=dict(self.task_model.control.banks),
         ).write(self.folder)
         self._saved_at = time.monotonic()
+
+
+def _diverged(step: int, how: str) -> RunError:
+    return RunError(
+        f"training diverged at step {step}: {how}; lower learning_rate, or give it more "
+        "warmup_steps"
+    )
 
 
 def _or_none(value: float) -> float | None:
