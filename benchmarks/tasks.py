@@ -11,6 +11,7 @@ finished models of --runs answer once more, as the mixture now says that answers
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import store
+import yaml
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "tasks.json"
@@ -113,7 +115,7 @@ MIXTURES = {
     ),
     "glue_like_pretrained": Mixture(
         (0, 1, 2),
-        {**SHARED, **QUICK, "steps": 300, "evaluate_every": 300, "dev_limit": 100},
+        {**SHARED, **QUICK, "steps": 600, "evaluate_every": 600, "dev_limit": 100},
         (*CORE, "hyperdecoder, shuffled", "adapter-per-task", "hyperdecoder-lora, constant"),
         file="glue_like",
         pretrained=True,
@@ -176,6 +178,7 @@ def run(cell: tuple[str, str, int], given: argparse.Namespace) -> None:
     record = output / "run.json"
     if record.exists() and json.loads(record.read_text("utf-8"))["complete"]:
         made = load_tasks(output)
+        refuse_another(made, {**budget.settings, **arm.settings}, backbone)
     else:
         made = fit_tasks(
             path,
@@ -192,8 +195,8 @@ def run(cell: tuple[str, str, int], given: argparse.Namespace) -> None:
         with shuffled_vectors(made, path):
             shuffled = of_test(scores_again(made, path))
         found += [{**row, "at_test": "shuffled"} for row in shuffled]
-    with store.results(RESULTS) as table:
-        table[key(mixture, name, seed)] = {
+    with store.results(RESULTS) as kept:
+        kept[key(mixture, name, seed)] = {
             "scores": found,
             "results": {
                 k: v
@@ -201,9 +204,23 @@ def run(cell: tuple[str, str, int], given: argparse.Namespace) -> None:
                 if k.endswith(("parameters", "seconds"))
             },
             "settings": {**budget.settings, **arm.settings},
+            **({"backbone": weights_of(given.backbone)} if budget.pretrained else {}),
             "versions": made.record.versions,
             "hardware": store.hardware(),
         }
+
+
+def refuse_another(made: Any, settings: Mapping[str, Any], backbone: Mapping[str, str]) -> None:
+    """A finished run of another budget or backbone must not pass for this one."""
+    had = {"backbone": made.record.backbone, **made.record.settings}
+    wanted = {**backbone, **settings}
+    if other := [name for name, value in wanted.items() if had[name] != value]:
+        raise SystemExit(f"{made.folder.path} was run with another {', '.join(other)}: remove it")
+
+
+def weights_of(backbone: Path) -> str:
+    """What tells one pretrained backbone from another."""
+    return hashlib.sha256((backbone / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def of_test(scores: pd.DataFrame) -> list[dict[str, Any]]:
@@ -222,6 +239,8 @@ def scores_again(made: Any, mixture: Path) -> pd.DataFrame:
 
     of_now = read_mixture(mixture)
     examples, known = read_examples(of_now), KnownTasks.of(of_now)
+    if known.order != made.known.order:
+        raise SystemExit("the mixture has other tasks by now, or another order of them")
     test = examples[examples["split"] == "test"].reset_index(drop=True)
     predictions = answered(made.task_model, test, known, seed=made.record.seed)
     return evaluate_tasks(predictions, known.tasks, evaluation_only=known.evaluation_only)
@@ -249,14 +268,16 @@ def shuffled_vectors(made: Any, mixture: Path) -> Iterator[None]:
 
     model.control.kind = "shuffled"
     model.control.fill(read_inputs(model.model, batches()))
-    yield
-    model.control.kind = made.task_model.settings.conditioning
+    try:
+        yield
+    finally:
+        model.control.kind = made.task_model.settings.conditioning
 
 
-def averages(table: Mapping[str, Any], mixture: str) -> pd.DataFrame:
+def averages(cells_found: Mapping[str, Any], mixture: str) -> pd.DataFrame:
     """One row per arm and seed: what every task scored, and the average."""
     rows = []
-    for name, cell in table.items():
+    for name, cell in cells_found.items():
         of, arm, seed = name.split("/")
         if of != mixture:
             continue
@@ -276,12 +297,11 @@ def averages(table: Mapping[str, Any], mixture: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_table() -> None:
-    """Write the Markdown table of what there is."""
-    table = store.read(RESULTS)
+def table(found: Mapping[str, Any]) -> str:
+    """The Markdown tables of what there is."""
     lines = ["# Recipes on mixtures of tasks", ""]
     for mixture, budget in MIXTURES.items():
-        frame = averages(table, mixture)
+        frame = averages(found, mixture)
         if frame.empty:
             continue
         tasks = [c for c in frame if c not in ("arm", "seed", "average") and "_par" not in c]
@@ -291,19 +311,28 @@ def write_table() -> None:
         lines += [f"## {mixture}", "", f"{shown} (with half the range). Budget: "]
         lines[-1] += ", ".join(f"{k}={v}" for k, v in budget.settings.items()) + "."
         if budget.pretrained:
-            lines[-1] += " The backbone is that of `pretrain.py`; all of it is frozen."
-        head = ["arm", "seeds", "average", *tasks, "adapter parameters", "seconds"]
+            weights = {c["backbone"] for n, c in found.items() if n.startswith(f"{mixture}/")}
+            lines[-1] += f" The backbone is that of `pretrain.py` ({', '.join(sorted(weights))}); "
+            lines[-1] += "all of it is frozen."
+        only = [task for task in tasks if task in only_scored(budget.file or mixture)]
+        of_only = "average_evaluation_only"
+        if only:
+            lines[-1] += f" {', '.join(only)} are of domains or kinds that no arm was trained on: "
+            lines[-1] += "in their own average, and not in the first."
+        head = ["arm", "seeds", "average", *(["average of others"] if only else []), *tasks]
+        head += ["adapter parameters", "seconds"]
         lines += ["", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
         order = frame.groupby("arm")["average"].mean().sort_values(ascending=False).index
         for arm in order:
             rows = frame[frame["arm"] == arm]
             cells = [arm, str(len(rows)), _spread(rows["average"])]
+            cells += [_spread(rows[of_only])] if only else []
             cells += [f"{100 * rows[task].mean():.1f}" for task in tasks]
             parameters, seconds = rows["adapter_parameters"], rows["seconds"]
             cells += [f"{parameters.mean() / 1e6:.2f} M", f"{seconds.mean():.0f}"]
             lines.append(f"| {' | '.join(cells)} |")
         lines += gains(frame)
-        some = next(cell for name, cell in table.items() if name.startswith(f"{mixture}/"))
+        some = next(cell for name, cell in found.items() if name.startswith(f"{mixture}/"))
         versions = ", ".join(f"{k} {v}" for k, v in some["versions"].items())
         of_backbone = " --backbone runs/pretrained/backbone" if budget.pretrained else ""
         lines += [
@@ -312,7 +341,14 @@ def write_table() -> None:
             f"{some['hardware']};",
         ]
         lines += [f"{versions}.", ""]
-    TABLE.write_text("\n".join(lines), encoding="utf-8")
+    return "\n".join(lines)
+
+
+def only_scored(mixture: str) -> list[str]:
+    """The tasks of a mixture that nothing is trained on."""
+    text = (HERE / "mixtures" / f"{mixture}.yaml").read_text("utf-8")
+    tasks = yaml.safe_load(text)["tasks"]
+    return [name for name, entry in tasks.items() if entry.get("evaluate_only")]
 
 
 def gains(frame: pd.DataFrame) -> list[str]:
@@ -360,11 +396,11 @@ def main() -> None:
     index, count = map(int, given.share.split("/"))
     if not given.table:
         for number, cell in enumerate(cells(given)):
-            with store.results(RESULTS) as table:
-                done = key(*cell) in table
+            with store.results(RESULTS) as found:
+                done = key(*cell) in found
             if number % count == index and (given.again or not done):
                 run(cell, given)
-    write_table()
+    TABLE.write_text(table(store.read(RESULTS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_budgets_and_arms(benchmark):
 
 
 @pytest.mark.parametrize(
-    "name", ["ablations", "adapt", "beams", "embeddings", "layers", "thresholds"]
+    "name", ["ablations", "adapt", "beams", "embeddings", "layers", "tasks", "thresholds"]
 )
 def test_the_table_is_that_of_its_results(name):
     module = module_of(name)
