@@ -27,8 +27,15 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from hyperadapters.backbones import load_seq2seq
 from hyperadapters.backbones.attention_dropout import stop_attention_dropout
+from hyperadapters.errors import RunError
+from hyperadapters.experiments.folder import read_json, write_json
 from hyperadapters.training import Checkpoint
-from hyperadapters.training.checkpoint import Standing, load_optimizer, optimizer_state
+from hyperadapters.training.checkpoint import (
+    Standing,
+    load_optimizer,
+    load_trainable,
+    optimizer_state,
+)
 from hyperadapters.training.optimizer import rate_factor
 from hyperadapters.training.tasks.loss import decoder_inputs, smoothed_loss
 
@@ -84,21 +91,31 @@ class Pretraining:
         self.log: list[dict[str, Any]] = []
 
     def resume(self) -> None:
-        """Go on where it was stopped, if it was."""
+        """Go on where it was stopped, if it was.
+
+        Raises:
+            RunError: It was begun with other settings.
+        """
+        settings = asdict(self.settings)
+        if (self.output / "settings.json").exists():
+            before = read_json(self.output / "settings.json")
+            if changed := [name for name, value in settings.items() if before.get(name) != value]:
+                what = ", ".join(changed)
+                raise RunError(f"{self.output} was begun with another {what}; name another folder")
+        write_json(self.output / "settings.json", settings)
         state = Checkpoint.read(self.output, Standing)
         if state is None:
             return
         self.position = state.position
-        with torch.no_grad():
-            for name, parameter in trained(self.model):
-                parameter.copy_(state.current[name])
+        load_trainable(self.model, state.current)
         load_optimizer(self.optimizer, state.optimizer)
-        log = pd.read_csv(self.output / "log.csv")
-        self.log = log[log["step"] <= self.position.step].to_dict("records")
+        lines = read_json(self.output / "log.json")
+        self.log = [line for line in lines if line["step"] <= self.position.step]
 
     def train(self) -> None:
         """Train to the end, with checkpoints."""
-        settings, position, began = self.settings, self.position, time.monotonic()
+        settings, position = self.settings, self.position
+        began = time.monotonic() - (self.log[-1]["seconds"] if self.log else 0)
         while position.step < settings.steps:
             self._step()
             position.step += 1
@@ -136,14 +153,8 @@ class Pretraining:
         """Logits and labels of some passages."""
         pairs = [rows.row(passage, objective, random) for passage in drawn]
         sources, targets = (
-            self.tokenizer(
-                [pair[i] for pair in pairs],
-                padding=True,
-                truncation=True,
-                max_length=length,
-                return_tensors="pt",
-            )
-            for i, length in ((0, 160), (1, 64))
+            self.tokenizer([pair[i] for pair in pairs], padding=True, return_tensors="pt")
+            for i in (0, 1)
         )
         labels = targets["input_ids"].masked_fill(targets["attention_mask"] == 0, -100)
         labels = labels[:, 1:] if self.tokenizer.cls_token_id is not None else labels
@@ -177,8 +188,9 @@ class Pretraining:
         current = {n: p.detach().clone() for n, p in trained(self.model)}
         state = optimizer_state(self.optimizer)
         random = torch.get_rng_state()
+        # First the log: lines of steps that no checkpoint knows are dropped.
+        write_json(self.output / "log.json", self.log)
         Checkpoint(self.position, current, {}, state, random).write(self.output)
-        pd.DataFrame(self.log).to_csv(self.output / "log.csv", index=False)
 
 
 def beginning(shape: str) -> tuple[Any, Any, tuple[str, ...]]:
@@ -217,12 +229,17 @@ def as_self_attention(model: Any) -> None:
 def divided(
     passages: list[rows.Passage], settings: Settings
 ) -> dict[str, tuple[list[rows.Passage], list[rows.Passage]]]:
-    """Objective → the passages that are fit for it: those to train on, and those held out."""
+    """Objective → the passages that are fit for it: those to train on, and those held out.
+
+    No longer sentence of what is held out is trained on.
+    """
     order = np.random.default_rng(settings.seed).permutation(len(passages))
+    held_out = [passages[i] for i in order[:HELD_OUT]]
+    train = rows.without([passages[i] for i in order[HELD_OUT:]], held_out)
     return {
         objective: (
-            [passages[i] for i in order[HELD_OUT:] if rows.is_fit(passages[i], objective)],
-            [passages[i] for i in order[:HELD_OUT] if rows.is_fit(passages[i], objective)],
+            [passage for passage in train if rows.is_fit(passage, objective)],
+            [passage for passage in held_out if rows.is_fit(passage, objective)],
         )
         for objective in settings.objectives
     }
@@ -267,7 +284,10 @@ def main() -> None:
     kept = RESULTS / settings.shape
     kept.mkdir(parents=True, exist_ok=True)
     described = {"settings": asdict(settings), "hardware": store.hardware()}
-    described["passages"] = {n: len(train) for n, (train, _) in training.passages.items()}
+    sizes = {n: [len(part) for part in parts] for n, parts in training.passages.items()}
+    described["passages"] = {
+        n: dict(zip(("train", "held_out"), s, strict=True)) for n, s in sizes.items()
+    }
     (kept / "config.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     pd.DataFrame(training.log).to_csv(kept / "log.csv", index=False)
 

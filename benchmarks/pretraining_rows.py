@@ -35,6 +35,7 @@ TEXTS = {
 # Words of BERT's vocabulary that stand for nothing.
 SENTINELS = tuple(f"[unused{number}]" for number in range(1, 31))
 WORDS = 48
+LETTERS = 480
 CORRUPTED = 0.15
 INFILLED = 0.3
 SPAN = 3.0
@@ -44,14 +45,33 @@ Passage = list[list[str]]
 
 
 def passages(data: Path) -> list[Passage]:
-    """Passages of at most `WORDS` words from the training texts, each text once."""
+    """Passages of at most `WORDS` words from the training texts, each once.
+
+    Those of more than `LETTERS` letters, which are hardly words, are left out, so that nothing has
+    to be cut at a number of tokens.
+    """
     found: list[Passage] = []
     for name, columns in TEXTS.items():
         frame = pd.read_parquet(data / f"{name}.parquet")
         frame = frame[frame["split"] == "train"]
         for text in pd.unique(pd.concat([frame[column] for column in columns])):
             found.extend(_cut(str(text)))
-    return found
+    short = [p for p in found if sum(len(word) + 1 for s in p for word in s) <= LETTERS]
+    return list({_text(passage): passage for passage in short}.values())
+
+
+def without(passages: list[Passage], held_out: list[Passage]) -> list[Passage]:
+    """The passages of which no sentence of six words or more stands in those that are held out."""
+    seen = {sentence for passage in held_out for sentence in _long(passage)}
+    return [passage for passage in passages if not seen.intersection(_long(passage))]
+
+
+def _long(passage: Passage) -> list[str]:
+    return [" ".join(sentence) for sentence in passage if len(sentence) >= 6]
+
+
+def _text(passage: Passage) -> str:
+    return " ".join(word for sentence in passage for word in sentence)
 
 
 def _cut(text: str) -> Iterator[Passage]:
@@ -125,7 +145,7 @@ def selected(passage: Passage, random: np.random.Generator) -> tuple[str, str]:
         for part in (sentence[:start], sentence[end:])
     )
     question = " ".join([*before, "[MASK]", *after])
-    context = " ".join(word for part in passage for word in part)
+    context = _text(passage)
     target = " ".join(sentence[start:end]).strip(".,;:!?\"'()")
     return f"question: {question} context: {context}", target or " ".join(sentence[start:end])
 
