@@ -31,7 +31,7 @@ TABLE = HERE.parent / "docs" / "tables" / "layers.md"
 DATASETS = {"popquorn_offensiveness": 600, "crehate": 200, "hs_brexit": 600}
 # Adapted layers, counted from the top, and in how many of them people deviate; of six.
 LAYERS = ((2, 1), (1, 1), (2, 2), (4, 1), (4, 4), (6, 1), (6, 6))
-# What runs with all seeds: our defaults, a middle way, all layers, and plain LoRA in all layers.
+# What runs with all seeds: few layers, a middle way, all layers, and plain LoRA in all layers.
 PLAIN = ("text-only", 6, 0)
 SEVERAL = (("hyperlora", 2, 1), ("hyperlora", 4, 1), ("hyperlora", 6, 6), PLAIN)
 METRICS = {
@@ -145,7 +145,8 @@ def table(found: dict[str, Any]) -> str:
     lines = [
         "# Layers, scores and time",
         "",
-        "`hyperlora` on the built-in encoder of six layers; mean over seeds, with half the range. "
+        "`hyperlora` with `deviation=lora` (by default only the head's weights deviate) on the "
+        "built-in encoder of six layers; mean over seeds, with half the range. "
         "Seconds are processor time of an epoch on one thread, evaluation and what is read once "
         "per text included.",
     ]

@@ -7,6 +7,7 @@ import pandas as pd
 import perspectives_grid as grid
 from perspectives_grid import COMMAND, DIFFERENCES, METRICS, OURS
 
+BASELINES = ("text-only", "intercept")
 FEW_ROWS = 100
 """Rows by unknown people, below which no table tells of them."""
 
@@ -58,7 +59,8 @@ def table_of(dataset: str, found: Mapping[str, Any]) -> list[str]:
         lines.append(f"| {' | '.join([shown_name(method), *cells, *rest])} |")
     task = grid.DATASETS[dataset].shared_task
     of_the_task = _shared_task(found, task) if task else []
-    return [*lines, "", *of_the_task, *_from_ours(found), *_sources(found)]
+    people = [*_from_ours(found), *_people(found), *_sources(found)]
+    return [*lines, "", *of_the_task, *people]
 
 
 def _shared_task(found: Mapping[str, Any], task: grid.SharedTask) -> list[str]:
@@ -114,6 +116,35 @@ def _from_ours(found: Mapping[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def _people(found: Mapping[str, Any]) -> list[str]:
+    """How the scores of persons are spread, and how many of them a method helps and hurts."""
+    covered = found["rows"][_methods(found)[0]]["cells"]["coverage_annotators"][0]
+    if not covered:
+        return ["Nobody has enough test rows for scores of persons.", ""]
+    spread = {"median": "median", "p10": "10th percentile", "worst_decile": "worst tenth"}
+    heads = ["method", *(f"macro-F1, {name}" for name in spread.values())]
+    heads += [f"helped / hurt against {baseline}, %" for baseline in BASELINES]
+    lines = [
+        f"Of persons with at least five test rows, {100 * covered:.0f} % of all; helped and hurt, "
+        "by nll:",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|" + "---|" * len(heads),
+    ]
+    shares = {
+        (row["method"], row["baseline"]): f"{100 * row['better']:.0f} / {100 * row['worse']:.0f}"
+        for row in found["helped_and_hurt"]
+        if row["metric"] == "nll"
+    }
+    for method in _methods(found):
+        of = found["rows"][method]["cells"]
+        means = [of[f"annotator_macro_f1_{name}"][0] for name in spread]
+        cells = ["-" if mean is None else f"{mean:.3f}" for mean in means]
+        cells += [shares.get((method, baseline), "") for baseline in BASELINES]
+        lines.append(f"| {shown_name(method)} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 def _sources(found: Mapping[str, Any]) -> list[str]:
     of = found["by_source"]
     if not of:
@@ -165,7 +196,8 @@ def tables(found: Mapping[str, Any]) -> tuple[str, str]:
     )
     how = (
         "Test split; means over seeds. The best mean is bold; ≈ may be as good: the 95 % interval "
-        "of its paired difference from the best, over texts and annotators, holds zero."
+        "of its paired difference from the best, over texts and annotators, holds zero. Means are "
+        "of the seeds that a method has, and not all have as many."
     )
     how += f" Defaults of the methods but for the epochs that are named and {_precisions(found)}."
     made = f"Made by `{COMMAND}` on {some['hardware']}; {versions}."
