@@ -18,8 +18,8 @@ class HeadGenerator(nn.Module):
         taste = W (Q z ⊙ P h) added to the logits, for the input h of the head's last layer
 
     The shift is the annotator embedding of AART (Mokhberian et al. 2024,
-    https://arxiv.org/abs/2311.09743), here a map of the vector that also writes the LoRA weights. The
-    taste is a low-rank adapter of the head, W diag(Q z) P, that the condition writes: it says which
+    https://arxiv.org/abs/2311.09743), here a map of the vector that also writes the LoRA weights.
+    The taste is a low-rank adapter of the head, W diag(Q z) P, that the condition writes: it says which
     directions of text a person judges more strictly or more leniently than others do, where shift
     and bias only say how strict the person is.
 
