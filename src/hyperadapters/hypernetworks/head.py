@@ -19,9 +19,9 @@ class HeadGenerator(nn.Module):
 
     The shift is the annotator embedding of AART (Mokhberian et al. 2024,
     https://arxiv.org/abs/2311.09743), here a map of the vector that also writes the LoRA weights.
-    The taste is a low-rank adapter of the head, W diag(Q z) P, that the condition writes: it says which
-    directions of text a person judges more strictly or more leniently than others do, where shift
-    and bias only say how strict the person is.
+    The taste is a low-rank adapter of the head, W diag(Q z) P, that the condition writes: it says
+    which directions of text a person judges more strictly or more leniently than others do, where
+    shift and bias only say how strict the person is.
 
     Args:
         width: Width of the condition vectors.
