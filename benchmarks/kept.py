@@ -18,7 +18,7 @@ import pandas as pd
 from hyperadapters.experiments.record import RunRecord
 from hyperadapters.tables import check_predictions
 
-SOURCES = ("known", "population", "adapted")
+SOURCES = ("known", "population", "adapted", "attributes")
 SPLITS = ("dev", "test")
 SLICES = ("all", "known", "population")
 COLUMNS = ["text_id", "annotator", "label", "split"]

@@ -56,6 +56,13 @@ def run(cell: Cell, data: Path, runs: Path) -> None:
     output, of_all = runs / cell.folder, ratings(cell.dataset, data)
     record = output / "run.json"
     print(f"== {cell.folder}", flush=True)
+    told: dict[str, str] = {}
+    if cell.method in grid.DESCRIBED:
+        names = grid.DATASETS[cell.dataset].attributes
+        people = pd.read_parquet(data / f"{cell.dataset}_annotators.parquet")
+        columns = people[["annotator", *names]].astype({"annotator": str})
+        of_all = of_all.merge(columns, on="annotator", how="left", validate="many_to_one")
+        told = {"attributes": ",".join(names)}
     if not is_finished(record):
         ha.fit(
             of_all,
@@ -65,7 +72,7 @@ def run(cell: Cell, data: Path, runs: Path) -> None:
             resume=record.exists(),
             allow_leaks=True,
             progress=PlainProgress(),
-            **{**grid.SHARED, **grid.BUDGET.get(cell.method, {})},
+            **{**grid.SHARED, **grid.BUDGET.get(cell.method, {}), **told},
         )
     kept.keep(ha.load(output), of_all, KEPT / cell.folder)
 

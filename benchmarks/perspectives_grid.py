@@ -10,9 +10,12 @@ WITH_LORA = "hyperlora, deviation=lora"
 METHODS = (
     *("hyperlora", WITH_LORA, "hyperlora-paper", "annotator-embedding", "multi-head", "user-token"),
     *("lora-per-annotator", "intercept", "text-only", "majority", "annotator-mode", "global-mode"),
+    *("hyperlora+attributes", "attributes-only"),
 )
+DESCRIBED = ("hyperlora+attributes", "attributes-only")
+"""Methods that are told attributes; they run where annotators have some."""
 # Nothing of the text is shared between annotators: one seed is what two cores can do.
-ONE_SEED = (WITH_LORA, "hyperlora-paper", "user-token", "lora-per-annotator")
+ONE_SEED = (WITH_LORA, "hyperlora-paper", "user-token", "lora-per-annotator", *DESCRIBED)
 SHARED: Mapping[str, Any] = {"precision": "bfloat16"}
 """Settings of all methods, for the sake of time."""
 
@@ -78,6 +81,7 @@ class Source:
         further: Metrics that its table shows beside the others.
         join_labels: Whether several labels of a person for a text are one answer.
         shared_task: How a shared task scores it, on its own splits.
+        attributes: What is known of its annotators.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -86,19 +90,33 @@ class Source:
     further: tuple[str, ...] = ()
     join_labels: bool = False
     shared_task: SharedTask | None = None
+    attributes: tuple[str, ...] = ()
 
 
 OF_SCALES = ("soft_wasserstein", "absolute_distance")
 DATASETS = {
-    "popquorn_offensiveness": Source(),
-    "crehate": Source(without=("2",)),  # don't know
+    "popquorn_offensiveness": Source(
+        attributes=("gender", "race", "age", "occupation", "education")
+    ),
+    "crehate": Source(
+        without=("2",),  # don't know
+        attributes=(
+            "nationality",
+            "age",
+            "education",
+            "ethnicity",
+            "gender",
+            "politic",
+            "religion",
+        ),
+    ),
     "md_agreement": Source(),
     "hs_brexit": Source(),
     "convabuse": Source(),
     "csc_devtest": Source((0,), further=OF_SCALES),
     "paraphrase": Source((0,), ("Question1", "Question2"), shared_task=PARAPHRASE),
     "varierr_nli": Source((0,), join_labels=True, shared_task=VARIERR),
-    "dense_toxicity": Source((0,)),
+    "dense_toxicity": Source((0,), attributes=("race", "age", "gender", "political")),
     "hatecheck": Source((0,), further=("accuracy",)),
 }
 
@@ -123,6 +141,8 @@ def cells() -> Iterator[Cell]:
         for seed in (0, 1, 2):
             for dataset, source in DATASETS.items():
                 for method in METHODS:
+                    if method in DESCRIBED and not source.attributes:
+                        continue
                     seeds = source.seeds[:1] if method in ONE_SEED else source.seeds
                     if seed in seeds and (method in ONE_SEED) == long:
                         yield Cell(dataset, method, seed)

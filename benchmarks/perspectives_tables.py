@@ -162,7 +162,7 @@ def _sources(found: Mapping[str, Any]) -> list[str]:
     ]
     for method in _methods(found):
         cells = [
-            f"{of[f'{method}/{source}'][metric]:.3f}"
+            f"{of[f'{method}/{source}'][metric]:.3f}" if f"{method}/{source}" in of else "-"
             for metric in ("nll", "macro_f1")
             for source in ("known", "population")
         ]
