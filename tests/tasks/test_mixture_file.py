@@ -268,6 +268,10 @@ def test_a_temperature_of_infinity(write, given):
             ["task cola: generation: unknown field 'beams'; did you mean 'num_beams'?"],
         ),
         (
+            "tasks: {cola: {file: cola.csv, generation: {num_beams: 0}}}",
+            ["task cola: generation: num_beams must be a whole number of at least 1, got 0"],
+        ),
+        (
             "tasks: {cola: {source: '{sentence.__class__}'}}",
             ["task cola: the template", "must be the plain name of a column"],
         ),

@@ -175,7 +175,10 @@ class Task:
             given = values.get(name)
             if isinstance(given, Mapping):
                 check_keys(f"{where}: {name}", given, kind)
-                values[name] = kind.from_dict(given)
+                try:
+                    values[name] = kind.from_dict(given)
+                except ConfigError as error:
+                    raise ConfigError(f"{where}: {error}") from None
         metrics = values["metrics"]
         if isinstance(metrics, list | str):
             values["metrics"] = (metrics,) if isinstance(metrics, str) else tuple(metrics)
