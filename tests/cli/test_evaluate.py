@@ -172,6 +172,25 @@ def test_files_of_others_are_scored_beside_the_truth(run, tmp_path):
     assert "--truth and --labels are for" in str(run(tmp_path / "team.tsv", *truth[2:]).exception)
 
 
+def test_ratings_without_a_prediction_are_told(run, tmp_path):
+    frame, _ = people(4)
+    splits = np.where(frame.index < 60, "test", "dev")
+    ratings = frame[["text_id", "annotator", "label"]].assign(split=splits)
+    ratings.assign(text="text " + ratings["text_id"]).to_csv(tmp_path / "r.csv", index=False)
+    said = frame.rename(columns={"annotator": "user_id"})[["user_id", "text_id", "label"]]
+    truth = ["--format", "perseval", "--truth", tmp_path / "r.csv"]
+    for n, note in (
+        (80, ""),
+        (60, "20 of 80 ratings have no prediction (20 of 20 in dev)"),
+        (1, "79 of 80 ratings have no prediction (59 of 60 in test, 20 of 20 in dev)"),
+    ):
+        said[:n].to_csv(tmp_path / "p.csv", index=False)
+        result = run(tmp_path / "p.csv", *truth)
+        assert result.exit_code == 0, result.exception
+        wanted = f"{tmp_path / 'p.csv'}: {note}; the scores are those of the others\n"
+        assert result.stderr == (wanted if note else "")
+
+
 def test_answers_of_several_labels(run, tmp_path):
     rows = [("a", "x", "c"), ("a", "x", "n"), ("a", "y", "n"), ("b", "x", "e"), ("b", "y", "c")]
     ratings = pd.DataFrame(rows, columns=["text_id", "annotator", "label"])

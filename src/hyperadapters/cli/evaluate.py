@@ -156,7 +156,25 @@ def _read(
     if not truth:
         raise ConfigError(f"--format {format} has no labels to compare with; name --truth FILE")
     ratings = read_annotations(*truth, allow_leaks=True, min_labels=1, **columns)
-    return read_submission(path, format, ratings, labels=split_labels(labels))
+    found = read_submission(path, format, ratings, labels=split_labels(labels))
+    if note := _unpredicted(ratings, found):
+        typer.echo(f"{path}: {note}", err=True)
+    return found
+
+
+def _unpredicted(ratings: Any, predictions: Any) -> str:
+    """How many ratings, split by split, a file says nothing about; nothing where there are none."""
+    labelled = ratings.loc[ratings["label"].notna()]
+    splits = labelled["split"] if "split" in labelled else labelled["label"].map(lambda _: "test")
+    there, predicted = splits.value_counts(), predictions["split"].value_counts()
+    left = (there - predicted.reindex(there.index, fill_value=0)).loc[lambda n: n > 0]
+    if left.empty:
+        return ""
+    of_each = ", ".join(f"{n:,} of {there[name]:,} in {name}" for name, n in left.items())
+    return (
+        f"{left.sum():,} of {len(labelled):,} ratings have no prediction ({of_each}); the scores "
+        "are those of the others"
+    )
 
 
 def show_scores(scores: Any) -> None:
