@@ -1,6 +1,8 @@
 """Files of predictions as others have them: written, read again, and scored by official code."""
 
 import ast
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -212,6 +214,25 @@ def test_labels_inside_a_scale_need_not_occur(tmp_path):
             read_submission(tmp_path / "pe.tsv", format, ratings, labels=labels)
     found = read_submission(tmp_path / "pe.tsv", format, ratings, labels=list(range(1, 8)))
     assert values_of(found)["absolute_distance"] == pytest.approx(apart / 7)
+
+
+def test_the_page_names_the_labels_that_the_task_divides_by(tmp_path):
+    """CSC has 7 places in its soft labels, but distances are divided by the 6 of its scale."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    named = re.findall(r"`--labels ([-0-9,]+)`", page)
+    (of_soft, of_people, of_paraphrase) = (one.split(",") for one in named)
+    ratings = ratings_of((1, 2, 3, 4, 5))  # 6 does not occur
+    people = ratings.groupby("text_id", sort=False).size()
+    lines = [f"{name[5:]}\t{[3] * n}\n" for name, n in people.items()]
+    (tmp_path / "pe.tsv").write_text("".join(lines))
+    apart = (ratings["label"] - 3).abs().groupby(ratings["text_id"]).mean().mean()
+    for labels, values in ((of_people, 6), (of_paraphrase, 11)):
+        found = read_submission(tmp_path / "pe.tsv", "lewidi-perspectivist", ratings, labels=labels)
+        assert values_of(found)["absolute_distance"] == pytest.approx(apart / values)
+    write_submission(predictions_of(ratings, (1, 2, 3, 4, 5)), tmp_path / "soft.tsv", "lewidi-soft",
+                     labels=of_soft)  # fmt: skip
+    first = (tmp_path / "soft.tsv").read_text().splitlines()[0].split("\t")[1]
+    assert len(ast.literal_eval(first)) == 7
 
 
 @pytest.mark.parametrize(
