@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hyperadapters.cli.evaluate import evaluate
+from hyperadapters.cli.evaluate import SLICES, evaluate
 from hyperadapters.cli.options import FORMAT_NAMES
 from hyperadapters.errors import DataError, RunError
 from hyperadapters.evaluation import evaluate as score
@@ -19,6 +19,7 @@ from hyperadapters.tables import (
     write_predictions,
     write_submission,
 )
+from hyperadapters.tables.prediction_faults import SOURCES
 from hyperadapters.tables.submissions import FORMATS
 
 
@@ -60,6 +61,18 @@ def test_slices_stand_side_by_side(run, tmp_path):
     write_predictions(predictions(source=source), tmp_path / "p.csv")
     words = " ".join(run(tmp_path / "p.csv").stdout.split())
     assert "metric better all known population" in words
+
+
+def test_every_source_is_a_slice_of_the_table(run, tmp_path):
+    assert ("all", *SOURCES) == SLICES
+    frame = predictions(source=[*SOURCES] * 30)
+    write_predictions(frame, tmp_path / "p.csv")
+    words = " ".join(run(tmp_path / "p.csv").stdout.split())
+    assert "metric better all known adapted" in words
+    assert "metric better attributes population" in words
+    both = pd.concat([frame, predictions("b", source=[*SOURCES] * 30)])
+    write_predictions(both, tmp_path / "both.csv")
+    assert "attributes attributes" in " ".join(run(tmp_path / "both.csv").stdout.split())
 
 
 def test_methods_stand_side_by_side_and_nothing_is_cut_off(run, tmp_path):
