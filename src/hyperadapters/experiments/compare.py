@@ -16,12 +16,12 @@ from hyperadapters.data import SplitBy
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.comparison import Table, tabulate
 from hyperadapters.experiments.comparison_page import html, markdown
-from hyperadapters.experiments.fit import Plan, fit_plan, is_finished
+from hyperadapters.experiments.fit import Plan, fit_plan, is_finished, not_told
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
 from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.run import Run
-from hyperadapters.methods import find_method
+from hyperadapters.methods import Settings, find_method
 from hyperadapters.tables import write_scores
 from hyperadapters.training import Progress
 
@@ -91,7 +91,8 @@ def compare(
             told any.
 
     Raises:
-        ConfigError: Unknown methods, backbone or settings, or none at all.
+        ConfigError: Unknown methods, backbone or settings, or none at all; attributes though none
+            of the methods is told any.
         DataError: The ratings cannot be used.
         RunError: The output exists or is of another comparison; or cells failed (names each with
             its reason, after the others are done).
@@ -102,6 +103,7 @@ def compare(
     own = {name: dict(of) for name, of in (settings_of or {}).items()}
     if missing := sorted(own.keys() - set(methods)):
         raise ConfigError(f"settings of {', '.join(missing)}, which is not among the methods")
+    _check_told(methods, settings)
     changes = {method: heard(method, settings) | own.get(method, {}) for method in methods}
     folder = CompareFolder(Path(output))
     if not (resume and folder.record.exists()):
@@ -131,6 +133,13 @@ def compare(
             watching.message(f"{_name(plan)} is finished")
     failed = dict(_run(folder, left, jobs, watching))
     return _collected(folder, plans, record, failed)
+
+
+def _check_told(methods: Sequence[str], settings: Mapping[str, Any]) -> None:
+    own = {name: value for name, value in settings.items() if name == "attributes"}
+    named = Settings().changed(own).attribute_names
+    if named and not any("attributes" in find_method(name).told for name in methods):
+        raise not_told(f"none of {', '.join(methods)} is", named)
 
 
 def heard(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
