@@ -113,7 +113,8 @@ def compare(
         bool,
         typer.Option(
             "--resume",
-            help="Keep what is finished and go on with the rest; methods and seeds may be added.",
+            help="Keep what is finished, of other methods and seeds too, and go on with the rest; "
+            "methods and seeds may be added.",
         ),
     ] = False,
 ) -> None:

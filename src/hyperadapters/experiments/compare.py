@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.data import SplitBy
-from hyperadapters.errors import ConfigError, RunError
+from hyperadapters.errors import ConfigError, HyperAdaptersError, RunError
 from hyperadapters.experiments.comparison import Table, tabulate
 from hyperadapters.experiments.comparison_page import html, markdown
 from hyperadapters.experiments.fit import Plan, fit_plan, is_finished, not_told
@@ -68,8 +68,10 @@ def compare(
     """Train every method with every seed on the same splits, and put the scores side by side.
 
     Cells that are finished are kept and those that were stopped go on where they were, so that the
-    same call with ``resume=True`` never repeats work; methods and seeds may be added then. A cell
-    that fails does not stop the others: they are run and written to the table first.
+    same call with ``resume=True`` never repeats work; methods and seeds may be added then. Those
+    that are not named again stay in scores and tables where they are finished and have the same
+    ratings, backbone and settings. A cell that fails does not stop the others: they are run and
+    written to the table first.
 
     Args:
         ratings: ANNOTATIONS, see `fit`.
@@ -104,27 +106,32 @@ def compare(
     if missing := sorted(own.keys() - set(methods)):
         raise ConfigError(f"settings of {', '.join(missing)}, which is not among the methods")
     _check_told(methods, settings)
-    changes = {method: heard(method, settings) | own.get(method, {}) for method in methods}
+
+    def planned(method: str, seed: int, of: Mapping[str, Any]) -> Plan:
+        changes = {**heard(method, settings), **of}
+        how: dict[str, Any] = {"allow_leaks": allow_leaks, "split": split}
+        return Plan.of(ratings, method, backbone, seed, changes, **how)
+
     folder = CompareFolder(Path(output))
     if not (resume and folder.record.exists()):
         refuse_existing(folder.path)
-    plans = [
-        Plan.of(
-            *(ratings, method, backbone, seed, changes[method]),
-            allow_leaks=allow_leaks,
-            split=split,
-        )
-        for seed in seeds
-        for method in methods
-    ]
-    left = [plan for plan in plans if not is_finished(plan, _cell(folder, plan))]
+    asked = [planned(method, seed, own.get(method, {})) for seed in seeds for method in methods]
+    left = [plan for plan in asked if not is_finished(plan, _cell(folder, plan))]
     watching = progress or Progress()
+    before = read_json(folder.record) if folder.record.exists() else {}
+    own = {**before.get("settings_of", {}), **{name: own.get(name, {}) for name in methods}}
+    kept = list(_kept(folder, asked, before, lambda m, s: planned(m, s, own.get(m, {})), watching))
+    plans = [*asked, *kept]
+    names = dict.fromkeys(plan.method.name for plan in plans)
     record = {
-        **{"kind": "comparison", "methods": list(methods), "seeds": list(seeds)},
-        **{"backbone": backbone, "settings": dict(settings), "settings_of": own},
+        **{"kind": "comparison", "methods": list(names)},
+        **{"seeds": list(dict.fromkeys(plan.seed for plan in plans)), "backbone": backbone},
+        "settings": dict(settings),
+        "settings_of": {name: own[name] for name in names if own.get(name)},
         "data": plans[0].record().data,
         **{"command": command, "versions": versions()},
-        "cells": {_name(p): redo(p.method.name, p.seed) if redo else "" for p in plans},
+        "cells": {_name(p): redo(p.method.name, p.seed) if redo else "" for p in asked}
+        | {_name(p): before["cells"].get(_name(p), "") for p in kept},
     }
     folder.path.mkdir(parents=True, exist_ok=True)
     write_json(folder.record, record)
@@ -133,6 +140,29 @@ def compare(
             watching.message(f"{_name(plan)} is finished")
     failed = dict(_run(folder, left, jobs, watching))
     return _collected(folder, plans, record, failed)
+
+
+def _kept(
+    folder: CompareFolder,
+    asked: Sequence[Plan],
+    before: Mapping[str, Any],
+    planned: Callable[[str, int], Plan],
+    progress: Progress,
+) -> Iterator[Plan]:
+    """Cells that are finished and are not asked for again, but would be made alike."""
+    names = {_name(plan) for plan in asked}
+    order = {name: place for place, name in enumerate(before.get("methods", ()))}
+    cells = sorted(folder.cells, key=lambda cell: order.get(cell[0], len(order)))
+    for method, seed in cells:
+        name = cell_name(method, seed)
+        if name in names:
+            continue
+        try:
+            plan = planned(method, seed)
+            if is_finished(plan, _cell(folder, plan)):
+                yield plan
+        except HyperAdaptersError as error:  # with these settings it is another run, or none
+            progress.message(f"{name} is left out: {error}")
 
 
 def _check_told(methods: Sequence[str], settings: Mapping[str, Any]) -> None:
