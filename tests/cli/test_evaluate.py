@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from hyperadapters.cli.evaluate import SLICES, evaluate
 from hyperadapters.cli.options import FORMAT_NAMES
-from hyperadapters.errors import DataError, RunError
+from hyperadapters.errors import ConfigError, DataError, RunError
 from hyperadapters.evaluation import evaluate as score
 from hyperadapters.evaluation import group_scores
 from hyperadapters.labels import LabelSpace
@@ -166,6 +166,18 @@ def test_groups_and_their_gaps_are_shown(run, tmp_path):
         assert "need each other" in str(run(tmp_path / "p.parquet", *wrong).exception)
     wrong = run(tmp_path / "p.parquet", *arguments[:-2]).exception
     assert isinstance(wrong, DataError) and "annotator" in str(wrong)
+
+
+@pytest.mark.parametrize("fault", ["--by", "--attributes", "--annotator"])
+def test_nothing_is_written_where_groups_are_at_fault(fault, run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes.to_csv(tmp_path / "people.csv", index=False)
+    given = {"--by": "gender", "--attributes": tmp_path / "people.csv", "--annotator": "worker"}
+    given |= {fault: "nope", "--output": tmp_path / "new" / "s.json"}
+    result = run(tmp_path / "p.parquet", *[part for pair in given.items() for part in pair])
+    assert isinstance(result.exception, ConfigError | DataError)
+    assert not (tmp_path / "new").exists()
 
 
 def test_files_of_others_are_scored_beside_the_truth(run, tmp_path):

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Words
 
-from hyperadapters.cli.groups import show_groups
+from hyperadapters.cli.groups import groups_of, show_groups
 from hyperadapters.cli.options import (
     FORMAT_NAMES,
     TEXT,
@@ -124,11 +124,12 @@ def evaluate(
         {"text": text, "join_labels": join_labels, **columns},
     )
     scores = score(table, resample=resample)
+    groups = groups_of(table, attributes, by, annotator) if by and attributes else None
     if output is not None:
         write_scores(scores, output)
     show_scores(scores)
-    if by and attributes:
-        show_groups(table, attributes, by, annotator)
+    if groups is not None:
+        show_groups(groups)
     if output is not None:
         Console().print(
             f"scores written to {output}", markup=False, highlight=False, soft_wrap=True
