@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -166,6 +167,43 @@ def test_groups_and_their_gaps_are_shown(run, tmp_path):
         assert "need each other" in str(run(tmp_path / "p.parquet", *wrong).exception)
     wrong = run(tmp_path / "p.parquet", *arguments[:-2]).exception
     assert isinstance(wrong, DataError) and "annotator" in str(wrong)
+
+
+def test_groups_and_their_gaps_are_written(run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes = attributes.rename(columns={"worker": "annotator"})
+    attributes.to_csv(tmp_path / "people.csv", index=False)
+    given = ["--by", "gender", "--attributes", tmp_path / "people.csv"]
+    result = run(tmp_path / "p.parquet", *given, "--output", tmp_path / "s.json")
+    assert result.exit_code == 0, result.exception
+    scores, found = read_scores(tmp_path / "s.json"), group_scores(frame, attributes, "gender")
+    whole = scores[scores["slice"] == "all"]
+    pd.testing.assert_frame_equal(whole, score(frame))
+    assert set(scores["slice"]) == {"all", "gender=man", "gender=woman", "gender"}
+    records = json.loads((tmp_path / "s.json").read_text())
+    of = {(r["slice"], r["metric"]): r for r in records}
+    wanted = found.scores.set_index(["group", "metric"]).loc[("man", "accuracy")]
+    one = of["gender=man", "accuracy"]
+    assert [one[k] for k in ("value", "low", "high")] == wanted[["value", "low", "high"]].tolist()
+    assert (one["n"], one["n_annotators"]) == (220, 11) and "p_value" not in one
+    wanted = found.gaps.set_index("metric").loc["accuracy"]
+    gap = of["gender", "accuracy_gap"]
+    assert [gap[k] for k in ("value", "low", "high", "p_value")] == pytest.approx(
+        wanted[["gap", "low", "high", "p_value"]].tolist(), abs=0
+    )
+    assert (gap["lowest"], gap["highest"], gap["n_groups"]) == ("woman", "man", 2)
+    assert gap["n"] == 460 and "n_annotators" not in gap
+
+
+def test_a_gap_that_there_is_none_of_is_written_as_nothing(run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes.assign(gender=None, team="a").to_csv(tmp_path / "people.csv", index=False)
+    given = ["--by", "team", "--attributes", tmp_path / "people.csv", "--annotator", "worker"]
+    assert run(tmp_path / "p.parquet", *given, "--output", tmp_path / "s.json").exit_code == 0
+    (gap,) = [r for r in json.loads((tmp_path / "s.json").read_text()) if r["metric"] == "nll_gap"]
+    assert (gap["value"], gap["n"], gap["n_groups"]) == (None, 0, 1) and "lowest" not in gap
 
 
 @pytest.mark.parametrize("fault", ["--by", "--attributes", "--annotator"])

@@ -58,7 +58,8 @@ def evaluate(
         typer.Option(
             "--output",
             metavar="SCORES.json",
-            help="Also write the scores, every slice with its intervals, to this JSON file.",
+            help="Also write the scores, every slice and group with its intervals, to this JSON "
+            "file.",
             show_default=False,
         ),
     ] = None,
@@ -109,7 +110,7 @@ def evaluate(
 ) -> None:
     """Score predictions of single annotators against the labels that they gave."""
     from hyperadapters.evaluation import evaluate as score
-    from hyperadapters.tables.scores import refuse_to_overwrite, write_scores
+    from hyperadapters.tables.scores import refuse_to_overwrite
 
     if output is not None:  # before the work, not after it
         refuse_to_overwrite(output)
@@ -126,7 +127,7 @@ def evaluate(
     scores = score(table, resample=resample)
     groups = groups_of(table, attributes, by, annotator) if by and attributes else None
     if output is not None:
-        write_scores(scores, output)
+        _write(scores, groups, output)
     show_scores(scores)
     if groups is not None:
         show_groups(groups)
@@ -134,6 +135,20 @@ def evaluate(
         Console().print(
             f"scores written to {output}", markup=False, highlight=False, soft_wrap=True
         )
+
+
+def _write(scores: Any, groups: Any, output: Path) -> None:
+    """Write SCORES, and below them those of groups of people where there are any."""
+    from hyperadapters.evaluation.group_rows import GROUP_COLUMNS, rows_of_groups
+    from hyperadapters.tables.scores import write_scores
+
+    if groups is None:
+        write_scores(scores, output)
+        return
+    import pandas as pd
+
+    every = pd.concat([scores, rows_of_groups(groups)], ignore_index=True)
+    write_scores(every, output, further=GROUP_COLUMNS)
 
 
 def _read(
