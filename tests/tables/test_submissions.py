@@ -249,10 +249,14 @@ def test_the_page_names_the_labels_that_the_task_divides_by(tmp_path):
         ("lewidi-2023", "1\t0.5\t0.5\n", "1 lines for 2 texts"),
         ("lewidi-2023", "1\t0.5\n0\t1\t0\n", "is not `label <tab> probability"),
         ("perseval", "who,text_id,label\n", "column 'user_id' is missing"),
-        ("perseval", "user_id,text_id,label\nAnn1,7,1\n", "1 of 1 predictions have no rating"),
+        ("perseval", "user_id,text_id,label\nAnn3,100,1\nAnn1,7,1\n\nAnn1,8,1\n",
+         r"2 of 3 predictions have no rating \(lines 3, 5\)"),
+        ("perseval", "user_id,text_id,label\nAnn3,100,1\n\nAnn3,100,0\n",
+         r"f.tsv: the same text and annotator occur before \(line 4\)$"),
+        ("perseval", "user_id,text_id,label\n", "f.tsv: there are no rows below the header"),
         ("perseval", "user_id,text_id,label\nAnn1,7\n", "as many fields as the header"),
     ],
-)
+)  # fmt: skip
 def test_faults_name_the_line(format, content, what, tmp_path):
     (tmp_path / "f.tsv").write_text(content)
     with pytest.raises(DataError, match=what):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from hyperadapters.errors import DataError, Fault
 from hyperadapters.labels import LabelSpace
-from hyperadapters.tables.frames import column_of, rows_of
+from hyperadapters.tables.frames import column_of, columns_of, rows_of
 from hyperadapters.tables.prediction_faults import MAX_EXAMPLES
 from hyperadapters.tables.predictions import check_predictions, predictions_frame
 from hyperadapters.tables.submissions import sets
@@ -284,6 +284,10 @@ def _perseval(file: _File, truth: _Truth, task: TaskLabels) -> _Said:
     table = pd.DataFrame(
         {name: [row[i].strip() for row in rows[1:]] for name, i in place.items()}, dtype="str"
     )
+    if table.empty:
+        raise DataError(file.source, ["there are no rows below the header"])
+    repeated = table.duplicated(["text_id", "annotator"]).tolist()
+    file.refuse("the same text and annotator occur before", [False, *repeated], hint="")
     answers = file.labels([[], *([label] for label in table.pop("label"))], task)
     table["said"] = pd.Series([one for row in answers for one in row], dtype=object)
     known = set(truth.ratings["text_id"])
@@ -291,12 +295,13 @@ def _perseval(file: _File, truth: _Truth, task: TaskLabels) -> _Said:
     if own:  # the ids that the task's file has, not those of our reader
         truth.check_unique(file.source)
         table = table.rename(columns={"text_id": "key"})
-    merged = truth.ratings.merge(table, on=["key" if own else "text_id", "annotator"])
-    missing = len(table.drop_duplicates()) - len(merged.drop_duplicates())
-    if missing or merged.empty:
-        what = f"{missing} of {len(table)} predictions have no rating"
-        hint = "Text ids and annotators must be those of the ratings."
-        raise DataError(file.source, [what], hint)
+    pair = ["key" if own else "text_id", "annotator"]
+    rated = pd.MultiIndex.from_frame(columns_of(truth.ratings, pair))
+    without = ~pd.MultiIndex.from_frame(columns_of(table, pair)).isin(rated)
+    what = f"{without.sum()} of {len(table)} predictions have no rating"
+    hint = "Text ids and annotators must be those of the ratings."
+    file.refuse(what, [False, *without.tolist()], hint)
+    merged = truth.ratings.merge(table, on=pair)
     return _Said(merged, labels=merged["said"].tolist())
 
 
