@@ -13,8 +13,8 @@ from hyperadapters.cli.options import (
     TEXT,
     AllowLeaks,
     Annotator,
-    Attributes,
     Backbone,
+    ComparedAttributes,
     Files,
     Fold,
     Folds,
@@ -77,7 +77,7 @@ def compare(
     by: SplitBy = "text",
     fold: Fold = "0",
     folds: Folds = "5",
-    attribute: Attributes = None,
+    attribute: ComparedAttributes = None,
     unseen: Annotated[
         bool,
         typer.Option(
