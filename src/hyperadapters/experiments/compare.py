@@ -105,20 +105,20 @@ def compare(
     own = {name: dict(of) for name, of in (settings_of or {}).items()}
     if missing := sorted(own.keys() - set(methods)):
         raise ConfigError(f"settings of {', '.join(missing)}, which is not among the methods")
-    _check_told(methods, settings)
+    folder = CompareFolder(Path(output))
+    before = read_json(folder.record) if resume and folder.record.exists() else {}
+    _check_told([*methods, *before.get("methods", ())], settings)
 
     def planned(method: str, seed: int, of: Mapping[str, Any]) -> Plan:
         changes = {**heard(method, settings), **of}
         how: dict[str, Any] = {"allow_leaks": allow_leaks, "split": split}
         return Plan.of(ratings, method, backbone, seed, changes, **how)
 
-    folder = CompareFolder(Path(output))
-    if not (resume and folder.record.exists()):
+    if not before:
         refuse_existing(folder.path)
     asked = [planned(method, seed, own.get(method, {})) for seed in seeds for method in methods]
     left = [plan for plan in asked if not is_finished(plan, _cell(folder, plan))]
     watching = progress or Progress()
-    before = read_json(folder.record) if folder.record.exists() else {}
     own = {**before.get("settings_of", {}), **{name: own.get(name, {}) for name in methods}}
     kept = list(_kept(folder, asked, before, lambda m, s: planned(m, s, own.get(m, {})), watching))
     plans = [*asked, *kept]
@@ -131,7 +131,7 @@ def compare(
         "data": plans[0].record().data,
         **{"command": command, "versions": versions()},
         "cells": {_name(p): redo(p.method.name, p.seed) if redo else "" for p in asked}
-        | {_name(p): before["cells"].get(_name(p), "") for p in kept},
+        | {_name(p): before.get("cells", {}).get(_name(p), "") for p in kept},
     }
     folder.path.mkdir(parents=True, exist_ok=True)
     write_json(folder.record, record)
@@ -166,6 +166,7 @@ def _kept(
 
 
 def _check_told(methods: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Refuse attributes of which nothing would be told."""
     own = {name: value for name, value in settings.items() if name == "attributes"}
     named = Settings().changed(own).attribute_names
     if named and not any("attributes" in find_method(name).told for name in methods):
