@@ -1,5 +1,7 @@
 """`hyperadapters compare` as a user calls it."""
 
+from hyperadapters.methods import METHODS
+
 
 def test_a_comparison_and_the_commands_of_its_cells(
     command, ratings_csv, quick_set, tiny_bert, tmp_path
@@ -43,6 +45,18 @@ def test_mistakes(refused, ratings_csv, tmp_path):
 def test_help(command):
     shown = command("compare", "--help").out
     assert "--methods" in shown and "Example" in shown and "paired difference" in shown
+
+
+def test_every_method_is_what_it_is_called(command, refused, ratings_csv, tmp_path):
+    """In `train`, hyperlora with attributes is another method; here it is not."""
+    words = " ".join(command("compare", "--help").out.replace("│", " ").split())
+    able = [name for name, method in METHODS.items() if "attributes" in method.told]
+    assert f"of --methods, {' and '.join(able)} are told" in words
+    assert "hyperlora is hyperlora+attributes" not in words
+    given = ["compare", ratings_csv, "--attribute", "text_id", "--output", tmp_path / "all"]
+    told = refused(*given, "--methods", "hyperlora,intercept")
+    assert "none of hyperlora, intercept is told attributes (text_id)" in told
+    assert not (tmp_path / "all").exists()
 
 
 def test_people_whom_no_method_has_seen(

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -7,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hyperadapters.cli.evaluate import evaluate
+from hyperadapters.cli.evaluate import SLICES, evaluate
 from hyperadapters.cli.options import FORMAT_NAMES
-from hyperadapters.errors import DataError, RunError
+from hyperadapters.errors import ConfigError, DataError, RunError
 from hyperadapters.evaluation import evaluate as score
 from hyperadapters.evaluation import group_scores
 from hyperadapters.labels import LabelSpace
@@ -19,6 +20,7 @@ from hyperadapters.tables import (
     write_predictions,
     write_submission,
 )
+from hyperadapters.tables.prediction_faults import SOURCES
 from hyperadapters.tables.submissions import FORMATS
 
 
@@ -60,6 +62,18 @@ def test_slices_stand_side_by_side(run, tmp_path):
     write_predictions(predictions(source=source), tmp_path / "p.csv")
     words = " ".join(run(tmp_path / "p.csv").stdout.split())
     assert "metric better all known population" in words
+
+
+def test_every_source_is_a_slice_of_the_table(run, tmp_path):
+    assert ("all", *SOURCES) == SLICES
+    frame = predictions(source=[*SOURCES] * 30)
+    write_predictions(frame, tmp_path / "p.csv")
+    words = " ".join(run(tmp_path / "p.csv").stdout.split())
+    assert "metric better all known adapted" in words
+    assert "metric better attributes population" in words
+    both = pd.concat([frame, predictions("b", source=[*SOURCES] * 30)])
+    write_predictions(both, tmp_path / "both.csv")
+    assert "attributes attributes" in " ".join(run(tmp_path / "both.csv").stdout.split())
 
 
 def test_methods_stand_side_by_side_and_nothing_is_cut_off(run, tmp_path):
@@ -155,6 +169,55 @@ def test_groups_and_their_gaps_are_shown(run, tmp_path):
     assert isinstance(wrong, DataError) and "annotator" in str(wrong)
 
 
+def test_groups_and_their_gaps_are_written(run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes = attributes.rename(columns={"worker": "annotator"})
+    attributes.to_csv(tmp_path / "people.csv", index=False)
+    given = ["--by", "gender", "--attributes", tmp_path / "people.csv"]
+    result = run(tmp_path / "p.parquet", *given, "--output", tmp_path / "s.json")
+    assert result.exit_code == 0, result.exception
+    scores, found = read_scores(tmp_path / "s.json"), group_scores(frame, attributes, "gender")
+    whole = scores[scores["slice"] == "all"]
+    pd.testing.assert_frame_equal(whole, score(frame))
+    assert set(scores["slice"]) == {"all", "gender=man", "gender=woman", "gender"}
+    records = json.loads((tmp_path / "s.json").read_text())
+    of = {(r["slice"], r["metric"]): r for r in records}
+    wanted = found.scores.set_index(["group", "metric"]).loc[("man", "accuracy")]
+    one = of["gender=man", "accuracy"]
+    assert [one[k] for k in ("value", "low", "high")] == wanted[["value", "low", "high"]].tolist()
+    assert (one["n"], one["n_annotators"]) == (220, 11) and "p_value" not in one
+    wanted = found.gaps.set_index("metric").loc["accuracy"]
+    gap = of["gender", "accuracy_gap"]
+    assert [gap[k] for k in ("value", "low", "high", "p_value")] == pytest.approx(
+        wanted[["gap", "low", "high", "p_value"]].tolist(), abs=0
+    )
+    assert (gap["lowest"], gap["highest"], gap["n_groups"]) == ("woman", "man", 2)
+    assert gap["n"] == 460 and "n_annotators" not in gap
+
+
+def test_a_gap_that_there_is_none_of_is_written_as_nothing(run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes.assign(gender=None, team="a").to_csv(tmp_path / "people.csv", index=False)
+    given = ["--by", "team", "--attributes", tmp_path / "people.csv", "--annotator", "worker"]
+    assert run(tmp_path / "p.parquet", *given, "--output", tmp_path / "s.json").exit_code == 0
+    (gap,) = [r for r in json.loads((tmp_path / "s.json").read_text()) if r["metric"] == "nll_gap"]
+    assert (gap["value"], gap["n"], gap["n_groups"]) == (None, 0, 1) and "lowest" not in gap
+
+
+@pytest.mark.parametrize("fault", ["--by", "--attributes", "--annotator"])
+def test_nothing_is_written_where_groups_are_at_fault(fault, run, tmp_path):
+    frame, attributes = people()
+    write_predictions(frame, tmp_path / "p.parquet")
+    attributes.to_csv(tmp_path / "people.csv", index=False)
+    given = {"--by": "gender", "--attributes": tmp_path / "people.csv", "--annotator": "worker"}
+    given |= {fault: "nope", "--output": tmp_path / "new" / "s.json"}
+    result = run(tmp_path / "p.parquet", *[part for pair in given.items() for part in pair])
+    assert isinstance(result.exception, ConfigError | DataError)
+    assert not (tmp_path / "new").exists()
+
+
 def test_files_of_others_are_scored_beside_the_truth(run, tmp_path):
     frame, _ = people(4)
     write_submission(frame, tmp_path / "team.tsv", "lewidi-perspectivist")
@@ -170,6 +233,25 @@ def test_files_of_others_are_scored_beside_the_truth(run, tmp_path):
     wrong = run(tmp_path / "team.tsv", "--format", "x", *truth[2:]).exception
     assert "known: predictions, lewidi-soft" in str(wrong)
     assert "--truth and --labels are for" in str(run(tmp_path / "team.tsv", *truth[2:]).exception)
+
+
+def test_ratings_without_a_prediction_are_told(run, tmp_path):
+    frame, _ = people(4)
+    splits = np.where(frame.index < 60, "test", "dev")
+    ratings = frame[["text_id", "annotator", "label"]].assign(split=splits)
+    ratings.assign(text="text " + ratings["text_id"]).to_csv(tmp_path / "r.csv", index=False)
+    said = frame.rename(columns={"annotator": "user_id"})[["user_id", "text_id", "label"]]
+    truth = ["--format", "perseval", "--truth", tmp_path / "r.csv"]
+    for n, note in (
+        (80, ""),
+        (60, "20 of 80 ratings have no prediction (20 of 20 in dev)"),
+        (1, "79 of 80 ratings have no prediction (59 of 60 in test, 20 of 20 in dev)"),
+    ):
+        said[:n].to_csv(tmp_path / "p.csv", index=False)
+        result = run(tmp_path / "p.csv", *truth)
+        assert result.exit_code == 0, result.exception
+        wanted = f"{tmp_path / 'p.csv'}: {note}; the scores are those of the others\n"
+        assert result.stderr == (wanted if note else "")
 
 
 def test_answers_of_several_labels(run, tmp_path):

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from hyperadapters.errors import ConfigError, DataError
-from hyperadapters.evaluation import evaluate, paired_differences
+from hyperadapters.evaluation import BETTER, evaluate, paired_differences
 from hyperadapters.evaluation.evaluate import OF_SETS
 from hyperadapters.evaluation.paired import COMPARED
 from hyperadapters.labels import LabelSpace
+from hyperadapters.reports.names import NAMES
 from hyperadapters.tables import predictions_frame
 
 
@@ -41,6 +42,11 @@ def test_differences_are_those_of_the_scores():
         if metric != "contested_auroc":  # of these texts every one is contested
             assert row["low"] <= row["difference"] <= row["high"]
     assert set(found["n_seeds"]) == {1} and set(found["method"]) == {"a"}
+
+
+def test_every_metric_of_the_tables_is_compared():
+    compared = {metric.__name__ for metric in COMPARED}
+    assert compared == {name for name in NAMES if BETTER[name] != "neither"}
 
 
 def test_a_method_does_not_differ_from_itself():

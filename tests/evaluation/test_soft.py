@@ -40,8 +40,29 @@ def test_soft_cross_entropy_by_hand(two_texts):
 
 def test_soft_cross_entropy_is_clipped(table, code):
     metric = soft_cross_entropy(code(table([("a", "x", 1, 0.0)])))
-    assert metric.value == pytest.approx(12 * math.log(10))
+    assert metric.value == pytest.approx(-math.log(1e-12 + 1e-9))
     assert metric.highest == pytest.approx(metric.value)
+    right = soft_cross_entropy(code(table([("a", "x", 1, 1.0)])))
+    assert right.lowest == right.value == pytest.approx(-9.99e-10, abs=1e-14)
+
+
+def test_soft_cross_entropy_is_that_of_the_starting_kit(table, code):
+    """LeWiDi 2023: clipped first, then 1e-9 is added, and the sum is divided by the texts."""
+    said = {
+        "a": [(1, 0.0), (0, 0.0)],
+        "b": [(1, 1.0)],
+        "c": [(0, 1.0)],
+        "d": [(1, 0.3), (1, 1e-10)],
+    }
+    rows = [(name, f"{i}", *one) for name, of in said.items() for i, one in enumerate(of)]
+    total = 0.0
+    for of in said.values():
+        share, guess = sum(y for y, _ in of) / len(of), sum(p for _, p in of) / len(of)
+        for target, prediction in ((1 - share, 1 - guess), (share, guess)):
+            clipped = min(max(prediction, 1e-12), 1.0 - 1e-12)
+            total -= target * math.log(clipped + 1e-9)
+    value = soft_cross_entropy(code(table(rows))).value
+    assert value == pytest.approx(total / len(said), rel=1e-12)
 
 
 def test_wasserstein_by_hand(table, code):

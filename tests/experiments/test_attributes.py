@@ -131,3 +131,18 @@ def test_in_a_comparison_they_are_for_those_that_are_told(described, tiny_bert, 
         attributes="kind", **quick,
     )  # fmt: skip
     assert set(found.scores["method"]) == {"text-only", "attributes-only"}
+
+
+@pytest.mark.parametrize(
+    ("methods", "named", "error", "message"),
+    [
+        (["global-mode", "intercept"], "kind", ConfigError,
+         r"none of global-mode, intercept is told attributes \(kind\); methods that are: hyper"),
+        (["global-mode"], "nosuch", ConfigError, r"none of global-mode is told .*nosuch"),
+        (["global-mode", "attributes-only"], "nosuch", DataError, "there is no column 'nosuch'"),
+    ],
+)  # fmt: skip
+def test_a_comparison_without_use_for_them(methods, named, error, message, described, tmp_path):
+    with pytest.raises(error, match=message):
+        compare(described, methods, [0], tmp_path / "all", attributes=named)
+    assert not (tmp_path / "all").exists()

@@ -97,7 +97,12 @@ def test_what_may_be_as_good_is_what_the_differences_say(finished):
         cell = found.table.rows[row["method"]].cells[row["metric"]]
         assert cell.is_near_best == (row["low"] <= 0 <= row["high"])
         assert found.table.rows[row["baseline"]].cells[row["metric"]].is_best
-    assert set(found.differences["metric"]) >= {"nll", "macro_f1", "annotator_macro_f1"}
+    # In both tables every cell that is neither best nor marked is worse than by chance.
+    table = found.table
+    cells = [row.cells for row in table.rows.values()]
+    compared = {m for m in (*table.metrics, *table.further) if any(of[m].is_best for of in cells)}
+    assert set(found.differences["metric"]) == compared
+    assert compared >= {"nll", "annotator_macro_f1", "soft_jensen_shannon", "majority_macro_f1"}
 
 
 def test_helped_and_hurt_are_shares_of_people(finished):
@@ -169,6 +174,50 @@ def test_what_is_finished_is_kept_and_more_may_be_asked(
         found.folder.table.read_text(encoding="utf-8").splitlines()[2].split("|")[2]
         == (first.split("|")[2])
     )
+
+
+def test_what_is_not_named_again_stays_in_the_table(
+    finished, two_kinds, tiny_bert, quick, tmp_path
+):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished[0], folder)
+    (folder / "annotator-mode" / "seed-3" / "run.json").unlink()  # is not finished any more
+    seen = Cells()
+    again = {"backbone": tiny_bert, "resume": True, "progress": seen, "command": "more", **quick}
+    found = ha.compare(two_kinds, ["global-mode"], [3], folder, **again)
+    assert list(found.table.rows) == ["global-mode", *METHODS]
+    seeds = {name: row.seeds for name, row in found.table.rows.items()}
+    assert seeds == {"global-mode": [3], **{m: [0, 3] for m in METHODS}, "annotator-mode": [0]}
+    columns = ["method", "seed", "split", "slice", "metric", "value"]
+    rows = "method != 'global-mode' and not (method == 'annotator-mode' and seed == 3)"
+    wanted = finished[1].scores.query(rows)[columns].reset_index(drop=True)
+    kept = read_scores(folder / "scores.json").query("method != 'global-mode'")[columns]
+    order = ["seed", "method"]
+    pd.testing.assert_frame_equal(
+        kept.sort_values(order, kind="stable").reset_index(drop=True),
+        wanted.sort_values(order, kind="stable").reset_index(drop=True),
+    )
+    record = json.loads((folder / "compare.json").read_text())
+    assert (record["methods"], record["seeds"]) == (["global-mode", *METHODS], [3, 0])
+    assert "--method text-only --seed 0" in record["cells"]["text-only/seed-0"]
+    assert "annotator-mode/seed-3" not in record["cells"]
+    # What was made in another way stands beside it no more.
+    changed = {**again, "r": 3}
+    found = ha.compare(two_kinds, ["global-mode"], [0], folder, **changed)
+    assert "hyperlora" not in found.table.rows
+    (told,) = [text for text in seen.said if text.startswith("hyperlora/seed-0 is left out")]
+    assert "was run with another r" in told
+    found = ha.compare(two_kinds, ["global-mode"], [3], folder, **again)
+    assert set(found.table.rows["hyperlora"].seeds) == {0, 3}
+
+
+def test_settings_of_one_method_stay_when_others_are_added(two_kinds, tiny_bert, quick, tmp_path):
+    given = {"backbone": tiny_bert, **quick}
+    own = {"intercept": {"epochs": 1}}
+    ha.compare(two_kinds, ["intercept"], [0], tmp_path / "all", settings_of=own, **given)
+    found = ha.compare(two_kinds, ["global-mode"], [0], tmp_path / "all", resume=True, **given)
+    assert list(found.table.rows) == ["global-mode", "intercept"]
+    assert json.loads(found.folder.record.read_text())["settings_of"] == own
 
 
 def test_a_stopped_comparison_goes_on(two_kinds, tiny_bert, quick, tmp_path, finished):

@@ -129,6 +129,16 @@ def test_it_goes_on_where_it_was_stopped(found, call, monkeypatch):
         call(found.folder.path)
 
 
+def test_what_is_not_named_again_stays(found, described, tiny_bert, quick):
+    """Also though the method that is named is told no attributes, for another one was."""
+    given = {"split": HOW, "counts": COUNTS, "backbone": tiny_bert, "attributes": "kind", **quick}
+    folder = found.folder.path
+    again = compare_unseen(described, ["text-only"], [1], folder, resume=True, **given)
+    columns = ["method", "seed", "slice", "metric"]
+    cells = [set(of.scores[columns].itertuples(index=False)) for of in (again, found)]
+    assert cells[0] == cells[1]
+
+
 @pytest.mark.parametrize("method", ["hyperlora", "intercept"])
 def test_answers_are_those_of_adapt(found, described, method, tmp_path):
     cell = found.folder.cell(method, 0)

@@ -1,6 +1,8 @@
 """Files of predictions as others have them: written, read again, and scored by official code."""
 
 import ast
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -152,14 +154,85 @@ def test_one_split_method_and_seed_are_written(tmp_path):
         write_submission(frame, tmp_path / "x.tsv", "lewidi-soft", method="b")
 
 
-def test_labels_out_of_the_set_are_labels_too(tmp_path):
+def test_an_answer_that_is_no_label_is_named_or_refused(tmp_path):
     """What a language model said that is no label counts as wrong."""
     ratings = ratings_of(n_texts=2)
     rows = ratings.assign(label=["nul", *ratings["label"][1:].astype(str)])
     rows = rows.rename(columns={"annotator": "user_id"})[["user_id", "text_id", "label"]]
     rows.to_csv(tmp_path / "p.csv", index=False)
-    found = read_submission(tmp_path / "p.csv", "perseval", ratings)
+    with pytest.raises(DataError, match=r"p.csv: labels \['nul'\] .* task \(0, 1\) \(line 2\)"):
+        read_submission(tmp_path / "p.csv", "perseval", ratings)
+    found = read_submission(tmp_path / "p.csv", "perseval", ratings, labels=["0", "1", "nul"])
     assert values_of(found)["accuracy"] == pytest.approx(1 - 1 / len(ratings))
+    with pytest.raises(ConfigError, match="must be integers"):
+        read_submission(tmp_path / "p.csv", "perseval", ratings, labels=["0", "nul"])
+
+
+FIVE = (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("format", "labels", "line", "what"),
+    [
+        ("lewidi-perspectivist", FIVE, "100\t[50, 1]", r"\['50'\]"),
+        ("lewidi-perspectivist", FIVE, '100\t["x", 1]', r"\['x'\]"),
+        ("lewidi-perspectivist", FIVE, "100\t[1, NaN]", r"\['nan'\]"),
+        ("lewidi-perspectivist", FIVE, "100\t[0.5, 0]", r"\['0', '0.5'\]"),
+        ("lewidi-perspectivist", FIVE, "100\t[true, 1]", r"\['True'\]"),
+        ("lewidi-perspectivist", ("no", "yes"), '100\t["no", "maybe"]', r"\['maybe'\]"),
+        ("lewidi-2023", (0, 1), "7\t0.5\t0.5", r"\['7'\]"),
+        ("perseval", FIVE, "Ann1,test-100,", r"\[''\]"),
+        ("perseval", FIVE, "Ann1,test-100,nan", r"\['nan'\]"),
+        ("perseval", (0, 1), "Ann1,test-100,7", r"\['7'\]"),
+        ("perseval", (0, 2), "Ann1,test-100,1", r"\['1'\]"),  # two integers are no scale
+    ],
+)
+def test_a_label_that_is_none_of_the_task_is_refused(format, labels, line, what, tmp_path):
+    """It would lengthen the scale that distances are divided by, or make it none at all."""
+    ratings = ratings_of(labels)
+    write_submission(predictions_of(ratings, labels), tmp_path / "f.tsv", format)
+    lines = (tmp_path / "f.tsv").read_text().splitlines()
+    place = int(format == "perseval")
+    lines[place] = line
+    (tmp_path / "f.tsv").write_text("\n".join(lines))
+    known = ", ".join(map(str, labels))
+    wanted = rf"f.tsv: labels {what} are not .* \({known}\) \(line {place + 1}\)\nName all labels"
+    with pytest.raises(DataError, match=wanted):
+        read_submission(tmp_path / "f.tsv", format, ratings)
+
+
+def test_labels_inside_a_scale_need_not_occur(tmp_path):
+    ratings = ratings_of((1, 2, 5, 6))
+    lines = [f"{name[5:]}\t{[4] * len(of)}\n" for name, of in ratings.groupby("text_id")]
+    (tmp_path / "pe.tsv").write_text("".join(lines))
+    format = "lewidi-perspectivist"
+    found = read_submission(tmp_path / "pe.tsv", format, ratings)
+    apart = (ratings["label"] - 4).abs().groupby(ratings["text_id"]).mean().mean()
+    assert values_of(found)["absolute_distance"] == pytest.approx(apart / 6)
+    for labels in ([1, 2, 5, 6], ["1", "2", "5", "6"]):  # who names them, names them all
+        with pytest.raises(DataError, match="labels \\['4'\\] are not"):
+            read_submission(tmp_path / "pe.tsv", format, ratings, labels=labels)
+    found = read_submission(tmp_path / "pe.tsv", format, ratings, labels=list(range(1, 8)))
+    assert values_of(found)["absolute_distance"] == pytest.approx(apart / 7)
+
+
+def test_the_page_names_the_labels_that_the_task_divides_by(tmp_path):
+    """CSC has 7 places in its soft labels, but distances are divided by the 6 of its scale."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    named = re.findall(r"`--labels ([-0-9,]+)`", page)
+    (of_soft, of_people, of_paraphrase) = (one.split(",") for one in named)
+    ratings = ratings_of((1, 2, 3, 4, 5))  # 6 does not occur
+    people = ratings.groupby("text_id", sort=False).size()
+    lines = [f"{name[5:]}\t{[3] * n}\n" for name, n in people.items()]
+    (tmp_path / "pe.tsv").write_text("".join(lines))
+    apart = (ratings["label"] - 3).abs().groupby(ratings["text_id"]).mean().mean()
+    for labels, values in ((of_people, 6), (of_paraphrase, 11)):
+        found = read_submission(tmp_path / "pe.tsv", "lewidi-perspectivist", ratings, labels=labels)
+        assert values_of(found)["absolute_distance"] == pytest.approx(apart / values)
+    write_submission(predictions_of(ratings, (1, 2, 3, 4, 5)), tmp_path / "soft.tsv", "lewidi-soft",
+                     labels=of_soft)  # fmt: skip
+    first = (tmp_path / "soft.tsv").read_text().splitlines()[0].split("\t")[1]
+    assert len(ast.literal_eval(first)) == 7
 
 
 @pytest.mark.parametrize(
@@ -176,10 +249,14 @@ def test_labels_out_of_the_set_are_labels_too(tmp_path):
         ("lewidi-2023", "1\t0.5\t0.5\n", "1 lines for 2 texts"),
         ("lewidi-2023", "1\t0.5\n0\t1\t0\n", "is not `label <tab> probability"),
         ("perseval", "who,text_id,label\n", "column 'user_id' is missing"),
-        ("perseval", "user_id,text_id,label\nAnn1,7,1\n", "1 of 1 predictions have no rating"),
+        ("perseval", "user_id,text_id,label\nAnn3,100,1\nAnn1,7,1\n\nAnn1,8,1\n",
+         r"2 of 3 predictions have no rating \(lines 3, 5\)"),
+        ("perseval", "user_id,text_id,label\nAnn3,100,1\n\nAnn3,100,0\n",
+         r"f.tsv: the same text and annotator occur before \(line 4\)$"),
+        ("perseval", "user_id,text_id,label\n", "f.tsv: there are no rows below the header"),
         ("perseval", "user_id,text_id,label\nAnn1,7\n", "as many fields as the header"),
     ],
-)
+)  # fmt: skip
 def test_faults_name_the_line(format, content, what, tmp_path):
     (tmp_path / "f.tsv").write_text(content)
     with pytest.raises(DataError, match=what):

@@ -96,6 +96,17 @@ def test_sets_are_spelt_as_in_the_ratings(ratings, predictions, tmp_path):
     assert values_of(found)["accuracy"] == values_of(predictions)["accuracy"]
 
 
+def test_sets_that_nobody_gave_are_labels_of_the_task(ratings, tmp_path):
+    rows = ratings.rename(columns={"annotator": "user_id"})[["user_id", "text_id", "label"]]
+    said = ["n+c", "c+e+n", *rows["label"][2:]]
+    rows.assign(label=said).to_csv(tmp_path / "p.csv", index=False)
+    found = read_submission(tmp_path / "p.csv", "perseval", ratings)
+    assert found["predicted"].tolist()[:2] == ["c+n", "c+e+n"]
+    rows.assign(label=["c+x", *said[1:]]).to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(DataError, match=r"labels \['c\+x'\] are not among those of the task"):
+        read_submission(tmp_path / "p.csv", "perseval", ratings)
+
+
 def test_ratings_with_the_empty_set(ratings, tmp_path):
     with_nothing = ratings.assign(label=ratings["label"].replace({"e": "+", "c+e": "c"}))
     space = LabelSpace.of(with_nothing["label"])

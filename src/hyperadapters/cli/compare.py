@@ -13,8 +13,8 @@ from hyperadapters.cli.options import (
     TEXT,
     AllowLeaks,
     Annotator,
-    Attributes,
     Backbone,
+    ComparedAttributes,
     Files,
     Fold,
     Folds,
@@ -77,7 +77,7 @@ def compare(
     by: SplitBy = "text",
     fold: Fold = "0",
     folds: Folds = "5",
-    attribute: Attributes = None,
+    attribute: ComparedAttributes = None,
     unseen: Annotated[
         bool,
         typer.Option(
@@ -113,7 +113,8 @@ def compare(
         bool,
         typer.Option(
             "--resume",
-            help="Keep what is finished and go on with the rest; methods and seeds may be added.",
+            help="Keep what is finished, of other methods and seeds too, and go on with the rest; "
+            "methods and seeds may be added.",
         ),
     ] = False,
 ) -> None:

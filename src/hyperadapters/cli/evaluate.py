@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Words
 
-from hyperadapters.cli.groups import show_groups
+from hyperadapters.cli.groups import groups_of, show_groups
 from hyperadapters.cli.options import (
     FORMAT_NAMES,
     TEXT,
@@ -39,7 +39,8 @@ LONG_NAME = 13
 
 
 PLACE = ("method", "seed", "split", "slice")
-SLICES = ("all", "known", "adapted", "population")
+# Kept here as words, for the command must be light to import; a test compares them with SOURCES.
+SLICES = ("all", "known", "adapted", "attributes", "population")
 
 
 def evaluate(
@@ -57,7 +58,8 @@ def evaluate(
         typer.Option(
             "--output",
             metavar="SCORES.json",
-            help="Also write the scores, every slice with its intervals, to this JSON file.",
+            help="Also write the scores, every slice and group with its intervals, to this JSON "
+            "file.",
             show_default=False,
         ),
     ] = None,
@@ -108,7 +110,7 @@ def evaluate(
 ) -> None:
     """Score predictions of single annotators against the labels that they gave."""
     from hyperadapters.evaluation import evaluate as score
-    from hyperadapters.tables.scores import refuse_to_overwrite, write_scores
+    from hyperadapters.tables.scores import refuse_to_overwrite
 
     if output is not None:  # before the work, not after it
         refuse_to_overwrite(output)
@@ -123,15 +125,30 @@ def evaluate(
         {"text": text, "join_labels": join_labels, **columns},
     )
     scores = score(table, resample=resample)
+    groups = groups_of(table, attributes, by, annotator) if by and attributes else None
     if output is not None:
-        write_scores(scores, output)
+        _write(scores, groups, output)
     show_scores(scores)
-    if by and attributes:
-        show_groups(table, attributes, by, annotator)
+    if groups is not None:
+        show_groups(groups)
     if output is not None:
         Console().print(
             f"scores written to {output}", markup=False, highlight=False, soft_wrap=True
         )
+
+
+def _write(scores: Any, groups: Any, output: Path) -> None:
+    """Write SCORES, and below them those of groups of people where there are any."""
+    from hyperadapters.evaluation.group_rows import GROUP_COLUMNS, rows_of_groups
+    from hyperadapters.tables.scores import write_scores
+
+    if groups is None:
+        write_scores(scores, output)
+        return
+    import pandas as pd
+
+    every = pd.concat([scores, rows_of_groups(groups)], ignore_index=True)
+    write_scores(every, output, further=GROUP_COLUMNS)
 
 
 def _read(
@@ -156,7 +173,25 @@ def _read(
     if not truth:
         raise ConfigError(f"--format {format} has no labels to compare with; name --truth FILE")
     ratings = read_annotations(*truth, allow_leaks=True, min_labels=1, **columns)
-    return read_submission(path, format, ratings, labels=split_labels(labels))
+    found = read_submission(path, format, ratings, labels=split_labels(labels))
+    if note := _unpredicted(ratings, found):
+        typer.echo(f"{path}: {note}", err=True)
+    return found
+
+
+def _unpredicted(ratings: Any, predictions: Any) -> str:
+    """How many ratings, split by split, a file says nothing about; nothing where there are none."""
+    labelled = ratings.loc[ratings["label"].notna()]
+    splits = labelled["split"] if "split" in labelled else labelled["label"].map(lambda _: "test")
+    there, predicted = splits.value_counts(), predictions["split"].value_counts()
+    left = (there - predicted.reindex(there.index, fill_value=0)).loc[lambda n: n > 0]
+    if left.empty:
+        return ""
+    of_each = ", ".join(f"{n:,} of {there[name]:,} in {name}" for name, n in left.items())
+    return (
+        f"{left.sum():,} of {len(labelled):,} ratings have no prediction ({of_each}); the scores "
+        "are those of the others"
+    )
 
 
 def show_scores(scores: Any) -> None:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 _PLACE = ["method", "seed", "split"]
 
 
-def show_groups(predictions: "pd.DataFrame", path: Path, by: list[str], annotator: str) -> None:
-    """Print how well each group of people is predicted, and the largest gaps.
+def groups_of(
+    predictions: "pd.DataFrame", path: Path, by: list[str], annotator: str
+) -> "GroupScores":
+    """How well each group of people is predicted.
 
     Args:
         predictions: PREDICTIONS.
@@ -23,13 +25,18 @@ def show_groups(predictions: "pd.DataFrame", path: Path, by: list[str], annotato
         by: The attributes.
         annotator: What the file calls the annotator.
     """
-    from rich.console import Console
-
     from hyperadapters.data import read_attributes
     from hyperadapters.evaluation import group_scores
+
+    return group_scores(predictions, read_attributes(path, annotator), by)
+
+
+def show_groups(found: "GroupScores") -> None:
+    """Print how well each group of people is predicted, and the largest gaps."""
+    from rich.console import Console
+
     from hyperadapters.evaluation.groups import LEAST_PEOPLE
 
-    found = group_scores(predictions, read_attributes(path, annotator), by)
     console = Console()
     for table in group_tables(found):
         console.print(table)

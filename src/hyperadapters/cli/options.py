@@ -79,12 +79,24 @@ Folds = Annotated[
         help="Into how many folds annotators are dealt, or the column that says which is whose.",
     ),
 ]
+_ATTRIBUTE_HELP: Final = (
+    "Column that describes annotators; may be given several times. Nothing is told of people that "
+    "is not named here; "
+)
 Attributes = Annotated[
     list[str] | None,
     typer.Option(
         "--attribute",
-        help="Column that describes annotators; may be given several times. Nothing is told of "
-        "people that is not named here; with it, hyperlora is hyperlora+attributes.",
+        help=_ATTRIBUTE_HELP + "with it, hyperlora is hyperlora+attributes.",
+        metavar="COLUMN",
+        show_default=False,
+    ),
+]
+ComparedAttributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        help=_ATTRIBUTE_HELP + "of --methods, hyperlora+attributes and attributes-only are told.",
         metavar="COLUMN",
         show_default=False,
     ),

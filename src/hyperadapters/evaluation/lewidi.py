@@ -37,7 +37,8 @@ def absolute_distance(rows: CodedRows) -> Metric:
 
     The length of the scale is the number of integers from the lowest to the highest label: 6 for
     CSC (1 to 6) and 11 for Paraphrase (-5 to 5). This is what the organisers' code divides by, and
-    what reproduces their published baseline; their formula names the range, one less.
+    what reproduces their published baseline; their formula names the range, one less. Labels that
+    never occur count: the place for 0 in CSC's soft labels makes 7 values of its 6.
 
     Range 0 to below 1, lower is better. `n`: texts. Source: LeWiDi 2025, task B, average normalised
     absolute distance (ANAD).

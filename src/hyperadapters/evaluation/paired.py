@@ -19,19 +19,27 @@ from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation.annotators import (
     annotator_error_rate,
     annotator_macro_f1,
+    annotator_macro_f1_median,
+    annotator_macro_f1_min,
     annotator_macro_f1_p10,
+    annotator_macro_f1_worst_decile,
     annotator_nll,
 )
 from hyperadapters.evaluation.classification import accuracy, macro_f1, mae
 from hyperadapters.evaluation.counts import CodedRows, Metric
-from hyperadapters.evaluation.disagreement import contested_auroc, disagreement_pearson
+from hyperadapters.evaluation.disagreement import (
+    contested_auroc,
+    disagreement_pearson,
+    disagreement_spearman,
+)
 from hyperadapters.evaluation.evaluate import metrics_of
 from hyperadapters.evaluation.intervals import CONFIDENCE, DRAWS, MAX_CELLS, bootstrap_weights
 from hyperadapters.evaluation.lewidi import absolute_distance, error_rate, hamming_loss
-from hyperadapters.evaluation.majority import minority_accuracy
+from hyperadapters.evaluation.majority import hard_micro_f1, majority_macro_f1, minority_accuracy
 from hyperadapters.evaluation.probabilistic import brier, ece, nll
 from hyperadapters.evaluation.soft import (
     soft_cross_entropy,
+    soft_jensen_shannon,
     soft_manhattan,
     soft_marginal_manhattan,
     soft_wasserstein,
@@ -42,15 +50,19 @@ from hyperadapters.tables.predictions import check_predictions, label_space_of
 
 OF_PEOPLE = (
     *(accuracy, macro_f1, nll, brier, ece, mae, minority_accuracy),
-    *(annotator_macro_f1, annotator_macro_f1_p10, annotator_error_rate, annotator_nll),
+    *(annotator_macro_f1, annotator_macro_f1_median, annotator_macro_f1_p10),
+    *(annotator_macro_f1_worst_decile, annotator_macro_f1_min),
+    *(annotator_error_rate, annotator_nll),
 )
 """Metrics of rows and of people, in which annotators can be drawn as well as texts."""
 
 COMPARED = (
     *OF_PEOPLE,
-    *(soft_manhattan, soft_cross_entropy, soft_wasserstein, soft_marginal_manhattan),
+    *(soft_manhattan, soft_cross_entropy, soft_jensen_shannon),
+    *(soft_wasserstein, soft_marginal_manhattan),
     *(error_rate, absolute_distance, hamming_loss),
-    *(disagreement_pearson, contested_auroc),
+    *(majority_macro_f1, hard_micro_f1),
+    *(disagreement_pearson, disagreement_spearman, contested_auroc),
 )
 """Metrics that methods are compared by."""
 

@@ -13,15 +13,15 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.data import SplitBy
-from hyperadapters.errors import ConfigError, RunError
+from hyperadapters.errors import ConfigError, HyperAdaptersError, RunError
 from hyperadapters.experiments.comparison import Table, tabulate
 from hyperadapters.experiments.comparison_page import html, markdown
-from hyperadapters.experiments.fit import Plan, fit_plan, is_finished
+from hyperadapters.experiments.fit import Plan, fit_plan, is_finished, not_told
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
 from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.run import Run
-from hyperadapters.methods import find_method
+from hyperadapters.methods import Settings, find_method
 from hyperadapters.tables import write_scores
 from hyperadapters.training import Progress
 
@@ -68,8 +68,10 @@ def compare(
     """Train every method with every seed on the same splits, and put the scores side by side.
 
     Cells that are finished are kept and those that were stopped go on where they were, so that the
-    same call with ``resume=True`` never repeats work; methods and seeds may be added then. A cell
-    that fails does not stop the others: they are run and written to the table first.
+    same call with ``resume=True`` never repeats work; methods and seeds may be added then. Those
+    that are not named again stay in scores and tables where they are finished and have the same
+    ratings, backbone and settings. A cell that fails does not stop the others: they are run and
+    written to the table first.
 
     Args:
         ratings: ANNOTATIONS, see `fit`.
@@ -91,7 +93,8 @@ def compare(
             told any.
 
     Raises:
-        ConfigError: Unknown methods, backbone or settings, or none at all.
+        ConfigError: Unknown methods, backbone or settings, or none at all; attributes though none
+            of the methods is told any.
         DataError: The ratings cannot be used.
         RunError: The output exists or is of another comparison; or cells failed (names each with
             its reason, after the others are done).
@@ -102,27 +105,33 @@ def compare(
     own = {name: dict(of) for name, of in (settings_of or {}).items()}
     if missing := sorted(own.keys() - set(methods)):
         raise ConfigError(f"settings of {', '.join(missing)}, which is not among the methods")
-    changes = {method: heard(method, settings) | own.get(method, {}) for method in methods}
     folder = CompareFolder(Path(output))
-    if not (resume and folder.record.exists()):
+    before = read_json(folder.record) if resume and folder.record.exists() else {}
+    _check_told([*methods, *before.get("methods", ())], settings)
+
+    def planned(method: str, seed: int, of: Mapping[str, Any]) -> Plan:
+        changes = {**heard(method, settings), **of}
+        how: dict[str, Any] = {"allow_leaks": allow_leaks, "split": split}
+        return Plan.of(ratings, method, backbone, seed, changes, **how)
+
+    if not before:
         refuse_existing(folder.path)
-    plans = [
-        Plan.of(
-            *(ratings, method, backbone, seed, changes[method]),
-            allow_leaks=allow_leaks,
-            split=split,
-        )
-        for seed in seeds
-        for method in methods
-    ]
-    left = [plan for plan in plans if not is_finished(plan, _cell(folder, plan))]
+    asked = [planned(method, seed, own.get(method, {})) for seed in seeds for method in methods]
+    left = [plan for plan in asked if not is_finished(plan, _cell(folder, plan))]
     watching = progress or Progress()
+    own = {**before.get("settings_of", {}), **{name: own.get(name, {}) for name in methods}}
+    kept = list(_kept(folder, asked, before, lambda m, s: planned(m, s, own.get(m, {})), watching))
+    plans = [*asked, *kept]
+    names = dict.fromkeys(plan.method.name for plan in plans)
     record = {
-        **{"kind": "comparison", "methods": list(methods), "seeds": list(seeds)},
-        **{"backbone": backbone, "settings": dict(settings), "settings_of": own},
+        **{"kind": "comparison", "methods": list(names)},
+        **{"seeds": list(dict.fromkeys(plan.seed for plan in plans)), "backbone": backbone},
+        "settings": dict(settings),
+        "settings_of": {name: own[name] for name in names if own.get(name)},
         "data": plans[0].record().data,
         **{"command": command, "versions": versions()},
-        "cells": {_name(p): redo(p.method.name, p.seed) if redo else "" for p in plans},
+        "cells": {_name(p): redo(p.method.name, p.seed) if redo else "" for p in asked}
+        | {_name(p): before.get("cells", {}).get(_name(p), "") for p in kept},
     }
     folder.path.mkdir(parents=True, exist_ok=True)
     write_json(folder.record, record)
@@ -131,6 +140,37 @@ def compare(
             watching.message(f"{_name(plan)} is finished")
     failed = dict(_run(folder, left, jobs, watching))
     return _collected(folder, plans, record, failed)
+
+
+def _kept(
+    folder: CompareFolder,
+    asked: Sequence[Plan],
+    before: Mapping[str, Any],
+    planned: Callable[[str, int], Plan],
+    progress: Progress,
+) -> Iterator[Plan]:
+    """Cells that are finished and are not asked for again, but would be made alike."""
+    names = {_name(plan) for plan in asked}
+    order = {name: place for place, name in enumerate(before.get("methods", ()))}
+    cells = sorted(folder.cells, key=lambda cell: order.get(cell[0], len(order)))
+    for method, seed in cells:
+        name = cell_name(method, seed)
+        if name in names:
+            continue
+        try:
+            plan = planned(method, seed)
+            if is_finished(plan, _cell(folder, plan)):
+                yield plan
+        except HyperAdaptersError as error:  # with these settings it is another run, or none
+            progress.message(f"{name} is left out: {error}")
+
+
+def _check_told(methods: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Refuse attributes of which nothing would be told."""
+    own = {name: value for name, value in settings.items() if name == "attributes"}
+    named = Settings().changed(own).attribute_names
+    if named and not any("attributes" in find_method(name).told for name in methods):
+        raise not_told(f"none of {', '.join(methods)} is", named)
 
 
 def heard(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:

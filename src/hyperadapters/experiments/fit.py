@@ -1,7 +1,7 @@
 """Ratings in, a run folder out: split, train, predict, evaluate."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -283,16 +283,19 @@ def _build(plan: Plan) -> AnnotatorClassifier:
     )
 
 
+def not_told(who_is: str, attributes: Sequence[str]) -> ConfigError:
+    """The error where attributes are named for what is told none, as "intercept is not"."""
+    able = [method.name for method in METHODS.values() if "attributes" in method.told]
+    named = ", ".join(attributes)
+    return ConfigError(f"{who_is} told attributes ({named}); methods that are: {', '.join(able)}")
+
+
 def _people(train: pd.DataFrame, method: Method, settings: Settings) -> People | None:
     """What is known of the annotators of training, for a method that is told attributes."""
     names = settings.attribute_names
     if "attributes" not in method.told:
         if names:
-            able = [m.name for m in METHODS.values() if "attributes" in m.told]
-            raise ConfigError(
-                f"{method.name} is not told attributes ({', '.join(names)}); methods that are: "
-                f"{', '.join(able)}"
-            )
+            raise not_told(f"{method.name} is not", names)
         return None
     if not names:
         there = [str(name) for name in train if name not in STANDARD_COLUMNS]

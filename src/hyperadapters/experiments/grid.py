@@ -55,6 +55,14 @@ class CompareFolder:
         """The run folder of a cell."""
         return self.path / cell_name(name, seed)
 
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """Method (or recipe) and seed of every run folder, by seed, then by name."""
+        found = [(path.parent.name, path.name) for path in self.path.glob("*/seed-*")]
+        seeds = [(name, seed.removeprefix("seed-")) for name, seed in found]
+        cells = [(name, int(seed)) for name, seed in seeds if seed.isdecimal()]
+        return sorted(cells, key=lambda cell: cell[::-1])
+
 
 def cell_name(name: str, seed: int) -> str:
     """What a cell is called, and its folder below that of the comparison."""

@@ -184,7 +184,7 @@ def compare_unseen(
     record = {"split": asdict(how), "counts": counts, "choices": list(choices), "least": least}
     if resume and (folder.path / RECORD).is_file():
         _check_same(read_json(folder.path / RECORD), record, folder.path)
-    compare(
+    trained = compare(
         parts.known,
         methods,
         seeds,
@@ -199,8 +199,8 @@ def compare_unseen(
     )
     write_json(folder.path / RECORD, {**record, "n_people": parts.n_people})
     found = []
-    for method in methods:
-        for seed in seeds:
+    for method, row in trained.table.rows.items():
+        for seed in row.seeds:
             cell = folder.cell(method, seed)
             found.append(_cell_scores(Run.open(cell), parts, counts, choices, watching))
             write_scores(found[-1], cell / SCORES, overwrite=True)

@@ -7,7 +7,7 @@ moved there when whole, so that no reader ever meets half a file.
 import json
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hyperadapters.errors import DataError, Fault, RunError
+from hyperadapters.tables.frames import columns_of
 
 SCORES_COLUMNS = ("method", "seed", "split", "slice", "metric", "value", "low", "high", "n")
 _TEXT_COLUMNS = ("method", "split", "slice", "metric")
@@ -23,20 +24,28 @@ _NUMBER_COLUMNS = ("value", "low", "high")
 _WHOLE_COLUMNS = ("seed", "n")
 
 
-def write_scores(frame: pd.DataFrame, path: Path, *, overwrite: bool = False) -> None:
+def write_scores(
+    frame: pd.DataFrame, path: Path, *, overwrite: bool = False, further: Sequence[str] = ()
+) -> None:
     """Write SCORES as a JSON list of records, one record per line; NaN becomes `null`.
 
     Args:
         frame: SCORES; other columns are not written.
         path: The file; its folder is made where there is none.
         overwrite: Whether a file that is already there may be replaced.
+        further: Other columns that are written all the same, in the records that have a value;
+            `read_scores` passes them over.
 
     Raises:
         DataError: A column is missing or a number is infinite.
         RunError: The file is there already, or cannot be written.
     """
     table = check_scores(frame, source=str(path))
-    records = [_record(row) for row in table.to_dict("records")]
+    more = columns_of(frame, list(further)).to_dict("records") if further else [{}] * len(table)
+    records = [
+        _record(row) | {str(name): value for name, value in besides.items() if not pd.isna(value)}
+        for row, besides in zip(table.to_dict("records"), more, strict=True)
+    ]
     lines = ",\n".join(json.dumps(record, allow_nan=False) for record in records)
     with replacing(path, overwrite=overwrite) as part:
         part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")

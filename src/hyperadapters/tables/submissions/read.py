@@ -13,15 +13,18 @@ from jaxtyping import Float
 
 from hyperadapters.errors import DataError, Fault
 from hyperadapters.labels import LabelSpace
-from hyperadapters.tables.frames import column_of, rows_of
+from hyperadapters.tables.frames import column_of, columns_of, rows_of
+from hyperadapters.tables.prediction_faults import MAX_EXAMPLES
 from hyperadapters.tables.predictions import check_predictions, predictions_frame
 from hyperadapters.tables.submissions import sets
-from hyperadapters.tables.submissions.formats import as_labels, check_format, official_ids
+from hyperadapters.tables.submissions.formats import check_format, official_ids
+from hyperadapters.tables.submissions.known import TaskLabels
 
 SUM_TOLERANCE = 0.02
 """How far probabilities may be from 1 in a file in which they were rounded."""
 
 _HINT = "Name only the ratings of the split that was predicted, in the order of the task's file."
+_LABELS_HINT = "Name all labels of the task with --labels where some do not occur in the ratings."
 _PERSEVAL = {
     "annotator": ("user_id", "user"),
     "text_id": ("text_id", "instance_id"),
@@ -43,28 +46,34 @@ def read_submission(
     is as sure of them as can be (probability 1), so that metrics of probabilities mean nothing;
     distributions over the people of a text (`soft_manhattan` and others) are those of its labels.
 
+    A label that is none of the task's is refused, for it would make another scale of the task's:
+    the labels are those that are named and those of the ratings; where none are named and these are
+    three or more integers, also the integers between the lowest and the highest.
+
     Args:
         path: The file.
         format: Name of the format, see `FORMATS`.
         truth: ANNOTATIONS: who labelled which text, and how. Ratings of splits of which the file
             holds nothing are left out.
         labels: The labels of the task in the order of the file; by default those of the ratings in
-            ascending order.
+            ascending order. Words beside the integers of the ratings are answers that are always
+            wrong, such as those of a language model that are no label; all labels are text then.
         method: Name of the method; by default that of the file without its ending.
 
     Returns:
         One row for every rating that was predicted; seed 0, source ``known``.
 
     Raises:
-        DataError: The file cannot be read or does not fit the ratings.
+        DataError: The file cannot be read, does not fit the ratings, or has a label that is none of
+            the task's.
         ConfigError: Unknown format, or labels that do not fit.
     """
     check_format(format)
     path = Path(path)
     given = sorted(set(column_of(truth, "label").dropna()))
-    names = as_labels(labels or given, given)
-    said = _READERS[format](_File.of(path), _Truth.of(truth), names)
-    names = said.names or names
+    task = TaskLabels.of(labels, given)
+    said = _READERS[format](_File.of(path), _Truth.of(truth), task)
+    names = said.names or task.names
     every = {*names, *said.labels, *given}
     integers = all(isinstance(name, int) for name in every)
     space = LabelSpace.of(sorted(every) if integers else sorted(map(str, every)))
@@ -112,11 +121,24 @@ class _File:
             raise DataError(source, ["the file is empty"])
         return cls(source, [line.rstrip("\r") for _, line in kept], [n for n, _ in kept])
 
-    def refuse(self, what: str, wrong: Sequence[bool]) -> None:
+    def refuse(self, what: str, wrong: Sequence[bool], hint: str = _HINT) -> None:
         """Raise `DataError` that names the lines that are wrong, if any is."""
         bad = tuple(n for n, is_wrong in zip(self.numbers, wrong, strict=True) if is_wrong)
         if bad:
-            raise DataError(self.source, [Fault(what, bad, "line")], _HINT)
+            raise DataError(self.source, [Fault(what, bad, "line")], hint)
+
+    def labels(self, cells: Sequence[Sequence[Any]], task: TaskLabels) -> list[list[str | int]]:
+        """The labels of every line as the task has them.
+
+        Raises:
+            DataError: Some are none of the task's.
+        """
+        found = [[task.find(one) for one in row] for row in cells]
+        pairs = (pair for row in zip(cells, found, strict=True) for pair in zip(*row, strict=True))
+        strange = sorted({str(said) for said, label in pairs if label is None})[:MAX_EXAMPLES]
+        what = f"labels {strange} are not among those of the task ({task.shown})"
+        self.refuse(what, [None in row for row in found], _LABELS_HINT)
+        return [[label for label in row if label is not None] for row in found]
 
 
 @dataclass(frozen=True)
@@ -179,11 +201,11 @@ class _Said:
     names: Sequence[str] = ()
 
 
-def _soft(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+def _soft(file: _File, truth: _Truth, task: TaskLabels) -> _Said:
     ids, cells = _id_and_list(file, truth)
     every: Sequence[str] = ()
     if sets.is_nested(cells[0]):
-        parts = _by_single_label(file, cells, names)
+        parts = _by_single_label(file, cells, task.names)
         every = sets.every_set(parts, truth.ratings["label"].unique())
         pairs = [any(len(one) != 2 for one in row) for row in cells]
         file.refuse("a label has not two probabilities, of not given and given", pairs)
@@ -191,26 +213,28 @@ def _soft(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
         given = [_distributions(file, part, ("not given", "given"))[:, 1] for part in of_each]
         values = sets.joint_probabilities(np.stack(given, axis=1))
     else:
-        values = _distributions(file, cells, names)
+        values = _distributions(file, cells, task.names)
     ratings = truth.of_texts(file.source, ids)
     place = pd.Index(ids).get_indexer(column_of(ratings, "key"))
     return _Said(ratings, values[place], names=every)
 
 
-def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+def _perspectivist(file: _File, truth: _Truth, task: TaskLabels) -> _Said:
     ids, cells = _id_and_list(file, truth)
     ratings = truth.of_texts(file.source, ids)
     people = column_of(ratings, "key").value_counts().to_dict()
     wanted = [people[name] for name in ids]
     every: Sequence[str] = ()
     if sets.is_nested(cells[0]):
-        parts = _by_single_label(file, cells, names)
+        parts = _by_single_label(file, cells, task.names)
         every = sets.every_set(parts, truth.ratings["label"].unique())
         uneven = [len({len(one) for one in row}) > 1 for row in cells]
         file.refuse("the lists of a text have several lengths", uneven)
         odd = [any(cell not in (0, 1) for one in row for cell in one) for row in cells]
         file.refuse("a label is neither 0 (not given) nor 1 (given)", odd)
         cells = [sets.sets_of(every, row) for row in cells]
+    else:
+        cells = file.labels(cells, task)
     lengths = zip(cells, wanted, strict=True)
     wrong = [len(labels) != n for labels, n in lengths]
     first = wrong.index(True) if any(wrong) else 0
@@ -220,7 +244,7 @@ def _perspectivist(file: _File, truth: _Truth, names: Sequence[str | int]) -> _S
     place = ratings.groupby("key").cumcount()
     by_id = dict(zip(ids, cells, strict=True))
     said = [by_id[key][n] for key, n in zip(ratings["key"], place, strict=True)]
-    return _Said(ratings, labels=_plain(said, names), names=every)
+    return _Said(ratings, labels=said, names=every)
 
 
 def _by_single_label(file: _File, cells: Sequence[Any], names: Sequence[str | int]) -> list[str]:
@@ -233,20 +257,20 @@ def _by_single_label(file: _File, cells: Sequence[Any], names: Sequence[str | in
     return parts
 
 
-def _edition_2023(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+def _edition_2023(file: _File, truth: _Truth, task: TaskLabels) -> _Said:
     parts = [line.split("\t") for line in file.lines]
     file.refuse("is not `label <tab> probability <tab> probability`", [len(p) != 3 for p in parts])
     if len(parts) != len(truth.keys):
         what = f"{len(parts)} lines for {len(truth.keys)} texts of the ratings"
         raise DataError(file.source, [what], _HINT)
     truth.check_unique(file.source)
-    values = _distributions(file, [p[1:] for p in parts], names)
+    values = _distributions(file, [p[1:] for p in parts], task.names)
+    majority = [one for (one,) in file.labels([[p[0].strip()] for p in parts], task)]
     text = truth.keys.get_indexer(column_of(truth.ratings, "key"))
-    hard = _plain([parts[i][0].strip() for i in text], names)
-    return _Said(truth.ratings, values[text], hard)
+    return _Said(truth.ratings, values[text], [majority[i] for i in text])
 
 
-def _perseval(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
+def _perseval(file: _File, truth: _Truth, task: TaskLabels) -> _Said:
     rows = [next(csv.reader([line])) for line in file.lines]
     header = [name.strip() for name in rows[0]]
     file.refuse("does not have as many fields as the header", [len(r) != len(header) for r in rows])
@@ -260,22 +284,28 @@ def _perseval(file: _File, truth: _Truth, names: Sequence[str | int]) -> _Said:
     table = pd.DataFrame(
         {name: [row[i].strip() for row in rows[1:]] for name, i in place.items()}, dtype="str"
     )
-    table = table.rename(columns={"label": "said"})
+    if table.empty:
+        raise DataError(file.source, ["there are no rows below the header"])
+    repeated = table.duplicated(["text_id", "annotator"]).tolist()
+    file.refuse("the same text and annotator occur before", [False, *repeated], hint="")
+    answers = file.labels([[], *([label] for label in table.pop("label"))], task)
+    table["said"] = pd.Series([one for row in answers for one in row], dtype=object)
     known = set(truth.ratings["text_id"])
     own = known.isdisjoint(table["text_id"])
     if own:  # the ids that the task's file has, not those of our reader
         truth.check_unique(file.source)
         table = table.rename(columns={"text_id": "key"})
-    merged = truth.ratings.merge(table, on=["key" if own else "text_id", "annotator"])
-    missing = len(table.drop_duplicates()) - len(merged.drop_duplicates())
-    if missing or merged.empty:
-        what = f"{missing} of {len(table)} predictions have no rating"
-        hint = "Text ids and annotators must be those of the ratings."
-        raise DataError(file.source, [what], hint)
-    return _Said(merged, labels=_plain(merged["said"].tolist(), names))
+    pair = ["key" if own else "text_id", "annotator"]
+    rated = pd.MultiIndex.from_frame(columns_of(truth.ratings, pair))
+    without = ~pd.MultiIndex.from_frame(columns_of(table, pair)).isin(rated)
+    what = f"{without.sum()} of {len(table)} predictions have no rating"
+    hint = "Text ids and annotators must be those of the ratings."
+    file.refuse(what, [False, *without.tolist()], hint)
+    merged = truth.ratings.merge(table, on=pair)
+    return _Said(merged, labels=merged["said"].tolist())
 
 
-_READERS: dict[str, Callable[[_File, _Truth, Sequence[str | int]], _Said]] = {
+_READERS: dict[str, Callable[[_File, _Truth, TaskLabels], _Said]] = {
     "lewidi-soft": _soft,
     "lewidi-perspectivist": _perspectivist,
     "lewidi-2023": _edition_2023,
@@ -326,16 +356,6 @@ def _distributions(
     total = sums[off][0] if off.any() else 1.0
     file.refuse(f"the probabilities sum to {total:.4g} instead of 1", off.tolist())
     return numbers / sums[:, None]
-
-
-def _plain(said: Sequence[Any], names: Sequence[str | int]) -> list[str | int]:
-    """Labels as integers if those of the ratings are and all of these can be, else as text."""
-    texts = [str(label) for label in said]
-    plain = [text.removesuffix(".0") for text in texts]
-    whole = all(text.removeprefix("-").isdecimal() for text in plain)
-    if whole and all(isinstance(name, int) for name in names):
-        return [int(text) for text in plain]
-    return list(texts)
 
 
 def _widened(
