@@ -18,6 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import store
+from transformers import AutoTokenizer, BertForSequenceClassification
+
+from hyperadapters.backbones.load import built_in_folder
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "ablations.json"
@@ -37,10 +40,18 @@ LORA = {"deviation": "lora"}
 
 @dataclass(frozen=True)
 class Variation:
-    """A method, and what is changed of its settings."""
+    """A method, and what is changed of its settings.
+
+    Attributes:
+        method: The method.
+        settings: What is changed.
+        first_token: Whether the head reads what BERT's pooler makes of the first token, in the
+            place of the mean over tokens.
+    """
 
     method: str = BASE
     settings: Mapping[str, Any] = field(default_factory=dict)
+    first_token: bool = False
 
 
 def _of(**settings: Any) -> tuple[str, Variation]:
@@ -89,6 +100,7 @@ VARIATIONS: dict[str, Variation] = dict(
         _of(stop_by="annotators"),
         _of(label_balance=0.5),
         _of(label_balance=1.0),
+        ("pooling=first token", Variation(first_token=True)),
     ]
 )
 
@@ -115,6 +127,7 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     output = runs / cell.name.replace("/", "-").replace(" ", "")
     shutil.rmtree(output, ignore_errors=True)
     variation = VARIATIONS[cell.variation]
+    backbone = {"backbone": first_token(runs)} if variation.first_token else {}
     made = ha.fit(
         store.some_texts(cell.dataset, DATASETS[cell.dataset], data),
         output=output,
@@ -123,6 +136,7 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
         allow_leaks=True,  # crehate has texts in two of its authors' splits
         progress=PlainProgress(),
         keep_states="disk",
+        **backbone,
         **variation.settings,
     )
     results = made.record.results
@@ -135,6 +149,15 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
         "versions": made.record.versions,
         "hardware": store.hardware(),
     }
+
+
+def first_token(runs: Path) -> str:
+    """Folder of the built-in encoder as Transformers' own classifier, with its trained pooler."""
+    folder = runs / "first-token"
+    model = BertForSequenceClassification.from_pretrained(built_in_folder())
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(built_in_folder()).save_pretrained(folder)
+    return str(folder)
 
 
 def table(found: Mapping[str, Any]) -> str:
