@@ -9,6 +9,7 @@ from hyperadapters.evaluation.annotators import (
     annotator_macro_f1_median,
     annotator_macro_f1_min,
     annotator_macro_f1_p10,
+    annotator_macro_f1_weighted,
     annotator_macro_f1_worst_decile,
     annotator_nll,
     coverage_annotators,
@@ -17,6 +18,7 @@ from hyperadapters.evaluation.annotators import (
 
 OF_F1 = (
     annotator_macro_f1,
+    annotator_macro_f1_weighted,
     annotator_macro_f1_median,
     annotator_macro_f1_p10,
     annotator_macro_f1_worst_decile,
@@ -106,6 +108,10 @@ def test_agreement_with_scikit_learn_and_numpy(big, code):
     assert annotator_macro_f1_p10(rows).value == pytest.approx(np.percentile(f1, 10))
     assert annotator_macro_f1_median(rows).value == pytest.approx(np.median(f1))
     assert annotator_macro_f1_min(rows).value == pytest.approx(min(f1))
+    n = [len(group) for _, group in big.groupby("annotator") if len(group) >= 5]
+    weighted = annotator_macro_f1_weighted(rows).value
+    assert weighted == pytest.approx(np.average(f1, weights=n))
+    assert len(set(n)) == 1 or weighted != pytest.approx(np.mean(f1), abs=1e-9)
     lowest = sorted(f1)[: len(f1) // 10]
     assert annotator_macro_f1_worst_decile(rows).value == pytest.approx(np.mean(lowest))
     losses = [

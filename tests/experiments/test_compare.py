@@ -147,7 +147,7 @@ def test_markdown_and_page(finished):
     assert all(f"| {n} | {found.table.rows[n].cells['nll'].text} ≈ |" in text for n in near)
     assert "made by `hyperadapters compare x`" in text and "--method text-only --seed 3" in text
     assert "helped / hurt against text-only" in text
-    assert "Further metrics:" in text and "| method | annotator macro-F1, median ↑ |" in text
+    assert "Further metrics:" in text and "| method | annotator macro-F1, by rows ↑ |" in text
     page = (folder / "table.html").read_text(encoding="utf-8")
     mean, spread = best.split(" ± ")
     assert f"<b>{mean} <small>± {spread}</small></b>" in page and "a &amp; b" in page

@@ -34,6 +34,23 @@ def annotator_macro_f1(rows: CodedRows) -> Metric:
     return _over_scored_annotators("annotator_macro_f1", rows, over_people.mean)
 
 
+def annotator_macro_f1_weighted(rows: CodedRows) -> Metric:
+    """Mean of the annotators' own macro-F1, in which each counts as often as they have rows.
+
+    Between `annotator_macro_f1`, in which people count alike, and `macro_f1`, in which rows do. The
+    weights are the rows of the whole slice, in bootstrap draws too.
+
+    Range 0 to 1, higher is better. `n`: annotators. Source: NumPy, ``average(f1, weights=rows)``,
+    of the annotators of `annotator_macro_f1`.
+    """
+    n_rows = np.bincount(rows.annotator, minlength=rows.n_annotators)[scored_annotators(rows)]
+
+    def weighted(values: over_people.Values, counts: over_people.Values) -> np.ndarray:
+        return over_people.mean(values, counts * n_rows)
+
+    return _over_scored_annotators("annotator_macro_f1_weighted", rows, weighted)
+
+
 def annotator_macro_f1_median(rows: CodedRows) -> Metric:
     """Median over the annotators of `annotator_macro_f1` of their own macro-F1.
 

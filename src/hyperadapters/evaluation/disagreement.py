@@ -6,6 +6,7 @@ are told apart, and also where the model is in doubt about all of them. Texts wi
 cannot show disagreement and are left out.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -56,6 +57,28 @@ def disagreement_spearman(rows: CodedRows) -> Metric:
         return _correlation(np.stack([total, *moments], axis=1))
 
     return _of_weights("disagreement_spearman", rows, texts, finish, n, lowest=-1.0)
+
+
+def disagreement_bias(rows: CodedRows) -> Metric:
+    """By how much texts are predicted to be more disputed than they are: mean difference, in nats.
+
+    Below zero a model takes people to be more alike than they are; few ratings of a text have less
+    entropy than the probabilities that they were drawn from, which pulls it up.
+
+    Range -`log` to `log` of the number of labels, neither end is better: 0 is. `n`: texts with two
+    ratings or more. Source: the calibration in the large of Cox 1958, of the two disagreements.
+    """
+    texts, true, guess = _disagreement(rows)
+    n = len(texts)
+    amounts = np.concatenate([guess - true, np.ones(n)])
+    sums = sums_of(np.tile(texts, 2), np.repeat(np.arange(2), n), amounts, (rows.n_texts, 2))
+    most = math.log(max(2, len(rows.labels)))
+
+    def finish(totals: Float[np.ndarray, "draws 2"]) -> Float[np.ndarray, " draws"]:
+        return ratio(totals[:, 0], totals[:, 1])
+
+    metric = Metric("disagreement_bias", sums, finish, n, lowest=-most, highest=most)
+    return text_metric(rows, metric)
 
 
 def contested_auroc(rows: CodedRows) -> Metric:

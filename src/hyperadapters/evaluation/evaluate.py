@@ -12,6 +12,7 @@ from hyperadapters.evaluation.annotators import (
     annotator_macro_f1_median,
     annotator_macro_f1_min,
     annotator_macro_f1_p10,
+    annotator_macro_f1_weighted,
     annotator_macro_f1_worst_decile,
     annotator_nll,
     coverage_annotators,
@@ -21,6 +22,7 @@ from hyperadapters.evaluation.classification import accuracy, macro_f1, mae
 from hyperadapters.evaluation.counts import CodedRows, Drawn, Metric
 from hyperadapters.evaluation.disagreement import (
     contested_auroc,
+    disagreement_bias,
     disagreement_pearson,
     disagreement_spearman,
 )
@@ -50,6 +52,7 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
     accuracy: "higher",
     macro_f1: "higher",
     annotator_macro_f1: "higher",
+    annotator_macro_f1_weighted: "higher",
     annotator_macro_f1_median: "higher",
     annotator_macro_f1_p10: "higher",
     annotator_macro_f1_worst_decile: "higher",
@@ -71,6 +74,7 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
     disagreement_pearson: "higher",
     disagreement_spearman: "higher",
     contested_auroc: "higher",
+    disagreement_bias: "neither",
     mae: "lower",
     absolute_distance: "lower",
     hamming_loss: "lower",

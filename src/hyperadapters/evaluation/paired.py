@@ -22,6 +22,7 @@ from hyperadapters.evaluation.annotators import (
     annotator_macro_f1_median,
     annotator_macro_f1_min,
     annotator_macro_f1_p10,
+    annotator_macro_f1_weighted,
     annotator_macro_f1_worst_decile,
     annotator_nll,
 )
@@ -50,7 +51,8 @@ from hyperadapters.tables.predictions import check_predictions, label_space_of
 
 OF_PEOPLE = (
     *(accuracy, macro_f1, nll, brier, ece, mae, minority_accuracy),
-    *(annotator_macro_f1, annotator_macro_f1_median, annotator_macro_f1_p10),
+    *(annotator_macro_f1, annotator_macro_f1_weighted),
+    *(annotator_macro_f1_median, annotator_macro_f1_p10),
     *(annotator_macro_f1_worst_decile, annotator_macro_f1_min),
     *(annotator_error_rate, annotator_nll),
 )

@@ -15,6 +15,7 @@ SHOWN = {
 """Metrics of the table, and what they are called there."""
 
 FURTHER = {
+    "annotator_macro_f1_weighted": "annotator macro-F1, by rows",
     "annotator_macro_f1_median": "annotator macro-F1, median",
     "annotator_macro_f1_worst_decile": "its worst tenth",
     "annotator_macro_f1_min": "its lowest",
@@ -31,8 +32,10 @@ FURTHER = {
     "hard_micro_f1": "majority micro-F1",
     "disagreement_spearman": "disagreement rho",
     "contested_auroc": "contested AUROC",
+    "disagreement_bias": "disagreement, bias",
     "brier": "Brier",
     "coverage_annotators": "annotators scored",
+    "coverage_rows": "rows of these",
 }
 """Metrics of the second table, and what they are called there."""
 
