@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import store
-from transformers import AutoTokenizer, BertForSequenceClassification
 
 from hyperadapters.backbones.load import built_in_folder
 
@@ -127,7 +126,8 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
     output = runs / cell.name.replace("/", "-").replace(" ", "")
     shutil.rmtree(output, ignore_errors=True)
     variation = VARIATIONS[cell.variation]
-    backbone = {"backbone": first_token(runs)} if variation.first_token else {}
+    # By its folder it is loaded as Transformers' own classifier, with the pooler that it has.
+    backbone = {"backbone": str(built_in_folder())} if variation.first_token else {}
     made = ha.fit(
         store.some_texts(cell.dataset, DATASETS[cell.dataset], data),
         output=output,
@@ -149,15 +149,6 @@ def run(cell: Cell, data: Path, runs: Path) -> dict[str, Any]:
         "versions": made.record.versions,
         "hardware": store.hardware(),
     }
-
-
-def first_token(runs: Path) -> str:
-    """Folder of the built-in encoder as Transformers' own classifier, with its trained pooler."""
-    folder = runs / "first-token"
-    model = BertForSequenceClassification.from_pretrained(built_in_folder())
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(built_in_folder()).save_pretrained(folder)
-    return str(folder)
 
 
 def table(found: Mapping[str, Any]) -> str:
