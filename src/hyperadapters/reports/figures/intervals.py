@@ -11,6 +11,9 @@ from hyperadapters.reports.render import short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST = 28
+"""Letters of a name that is shown whole: a task and its metric."""
+
 
 def draw_intervals(axes: "Axes", data: pd.DataFrame, label: str, marked: str = "") -> None:
     """Points with their intervals beside their names, the first on top.
@@ -27,7 +30,7 @@ def draw_intervals(axes: "Axes", data: pd.DataFrame, label: str, marked: str = "
     colours = [LIGHT["orange" if name == marked else "blue"] for name in names]
     axes.hlines(height, low, high, colors=colours, linewidth=2)
     axes.scatter(values, height, c=colours, s=34, zorder=3)
-    axes.set_yticks(height, [short(name) for name in names])
+    axes.set_yticks(height, [short(name, MOST) for name in names])
     axes.set_ylim(-len(names) + 0.4, 0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(label)
