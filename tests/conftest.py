@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +21,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 runtime_types.install()
 # Their assertions are told like those of tests.
 pytest.register_assert_rewrite("staged")
+
+# No test is on time, those of properties neither.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
