@@ -4,6 +4,8 @@ import pytest
 from sklearn.metrics import f1_score, log_loss
 
 from hyperadapters.evaluation.annotators import (
+    annotator_brier,
+    annotator_ece,
     annotator_error_rate,
     annotator_macro_f1,
     annotator_macro_f1_median,
@@ -15,6 +17,7 @@ from hyperadapters.evaluation.annotators import (
     coverage_annotators,
     coverage_rows,
 )
+from hyperadapters.evaluation.probabilistic import brier, ece
 
 OF_F1 = (
     annotator_macro_f1,
@@ -124,6 +127,19 @@ def test_agreement_with_scikit_learn_and_numpy(big, code):
     assert annotator_error_rate(rows).value == pytest.approx(expected)
 
 
+def test_calibration_of_each_person_is_that_of_their_rows_alone(big, code):
+    rows = code(big)
+    people = [part for _, part in big.groupby("annotator")]
+    alone = [brier(code(part)).value for part in people]
+    assert annotator_brier(rows).value == pytest.approx(np.mean(alone))
+    assert annotator_brier(rows).n == len(people)
+    alone = [ece(code(part)).value for part in people if len(part) >= 5]
+    assert np.ptp(alone) > 0
+    for drawn in ("texts", "annotators"):
+        assert annotator_ece(code(big, drawn=drawn)).value == pytest.approx(np.mean(alone))
+    assert annotator_ece(rows).n == len(alone)
+
+
 def test_a_person_drawn_twice_counts_twice(big, code):
     """Drawing annotators gives what the table gives in which their rows stand under new names."""
     few = big[big["annotator"].isin(big["annotator"].unique()[:12])]
@@ -136,6 +152,6 @@ def test_a_person_drawn_twice_counts_twice(big, code):
         for i in range(count)
     )
     # Copies of a person rate the same text alike, which is what texts are drawn for.
-    for function in (*OF_F1, annotator_error_rate, annotator_nll):
+    for function in (*OF_F1, annotator_ece, annotator_error_rate, annotator_nll, annotator_brier):
         drawn = function(rows).at(counts[None].astype(float))
         assert drawn[0] == pytest.approx(function(code(copies)).value), function.__name__

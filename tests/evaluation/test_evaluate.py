@@ -20,7 +20,8 @@ PROMISED = [
 ]  # fmt: skip
 BEST = {"higher": 1.0, "lower": 0.0}
 HIGHEST = {
-    "nll": 27.7, "annotator_nll": 27.7, "soft_cross_entropy": 20.8, "brier": 2.0,
+    "nll": 27.7, "annotator_nll": 27.7, "soft_cross_entropy": 20.8,
+    "brier": 2.0, "annotator_brier": 2.0,
     "soft_manhattan": 2.0, "mae": 3.0, "soft_wasserstein": 3.0, "disagreement_bias": np.log(4),
 }  # fmt: skip
 LOWEST = {

@@ -34,7 +34,7 @@ def test_scores_of_a_group_are_the_scores_of_its_rows():
     for name in "ab":
         rows = frame[frame["annotator"].str.startswith(name)]
         alone = evaluate(rows, intervals=False).set_index("metric")["value"]
-        for metric in ("accuracy", "macro_f1", "annotator_error_rate", "nll"):
+        for metric in ("accuracy", "macro_f1", "annotator_error_rate", "nll", "brier", "ece"):
             row = found.loc[(name, metric)]
             assert row["value"] == pytest.approx(alone[metric])
             assert row["low"] <= row["value"] <= row["high"]
@@ -48,7 +48,7 @@ def test_scores_of_a_group_are_the_scores_of_its_rows():
 def test_only_two_labels_have_false_positives():
     frame, attributes = world({"a": 0.9, "b": 0.6}, n_labels=3)
     metrics = set(group_scores(frame, attributes, "group").gaps["metric"])
-    assert metrics == {"accuracy", "macro_f1", "annotator_error_rate", "nll"}
+    assert metrics == {"accuracy", "macro_f1", "annotator_error_rate", "nll", "brier", "ece"}
 
 
 def test_a_gap_is_found_and_its_interval_is_that_of_two_means():
@@ -100,6 +100,29 @@ def test_people_without_a_value_are_a_group_that_is_not_compared():
     assert (found.scores.query("group == 'not given'")["n_annotators"] == 12).all()
     accuracy = found.gaps.set_index("metric").loc["accuracy"]
     assert (accuracy["n_groups"], accuracy["lowest"]) == (2, "b")
+
+
+def test_attributes_taken_together_are_groups_of_both_values():
+    frame, people = world({"a": 0.9, "b": 0.6})
+    people["age"] = np.where(np.arange(len(people)) % 2, "old", "young")
+    people.loc[0, "age"] = " "  # not said: she is in no group of both
+    both = people.assign(both=people["group"] + " + " + people["age"])
+    found = group_scores(frame, people, ["group + age", "age"], permutations=50)
+    wanted = group_scores(frame, both.drop(0), "both", permutations=50)
+    of_both = found.scores.query("attribute == 'group + age'")
+    assert list(dict.fromkeys(of_both["group"])) == [
+        *["a + old", "a + young", "b + old", "b + young", "not given"]
+    ]
+    columns = ["group", "metric", "value", "n_annotators", "n", "suppressed"]
+    pd.testing.assert_frame_equal(
+        of_both[columns].reset_index(drop=True), wanted.scores[columns].reset_index(drop=True)
+    )
+    assert set(found.gaps["attribute"]) == {"group + age", "age"}
+    # A column of that very name is what is meant.
+    named = both.rename(columns={"both": "group+age"}).drop(columns="age")
+    assert set(group_scores(frame, named, "group+age").scores["group"]) >= {"a + old", "b + young"}
+    with pytest.raises(ConfigError, match="no column 'height'; there are annotator, group"):
+        group_scores(frame, people, "group+height")
 
 
 def test_attributes_may_stand_in_the_ratings():

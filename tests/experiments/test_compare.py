@@ -259,6 +259,17 @@ def test_without_a_test_split_dev_is_shown(finished):
     assert "Split dev; mean" in comparison_page.markdown(table, record)
 
 
+def test_a_metric_that_a_run_of_an_earlier_version_lacks_is_left_out(finished):
+    folder, found = finished
+    runs = [load_run(folder / method / "seed-0") for method in METHODS]
+    predictions = pd.concat([run.predictions for run in runs])
+    lacks = (found.scores["method"] == METHODS[0]) & (found.scores["metric"] == "ece")
+    records = [run.record for run in runs]
+    table, _, _ = comparison.tabulate(found.scores[~lacks], predictions, records)
+    assert "ece" in found.table.metrics
+    assert set(found.table.metrics) - set(table.metrics) == {"ece"}
+
+
 def test_a_cell_that_fails_does_not_stop_the_others(
     two_kinds, tiny_bert, quick, tmp_path, monkeypatch
 ):

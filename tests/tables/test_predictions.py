@@ -113,6 +113,12 @@ def test_no_probability_columns(foreign):
         label_space_of(frame)
 
 
+def test_answers_to_tasks_are_told_apart(foreign):
+    frame = foreign.drop(columns=[c for c in foreign if c.startswith("p_")]).assign(task="tone")
+    with pytest.raises(DataError, match=r"(?s)no probability columns.*these are answers to tasks"):
+        check_predictions(frame)
+
+
 def test_a_single_probability_column(foreign):
     text = message(foreign.drop(columns="p_0"))
     assert "at least two p_<label> columns are needed, found only p_1" in text

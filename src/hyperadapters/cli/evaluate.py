@@ -77,7 +77,7 @@ def evaluate(
             "--by",
             metavar="ATTRIBUTE",
             help="Also show how well each group of people is predicted; may be given several "
-            "times. Needs --attributes.",
+            "times; gender+age takes two together. Needs --attributes.",
             show_default=False,
         ),
     ] = None,

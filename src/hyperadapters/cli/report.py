@@ -59,7 +59,8 @@ def report(
             "--by",
             metavar="ATTRIBUTE",
             help="Group people by this column of --attributes or --data; may be given several "
-            "times. By default what a run was told of its annotators.",
+            "times; gender+age takes two together. By default what a run was told of its "
+            "annotators.",
             show_default=False,
         ),
     ] = None,

@@ -8,13 +8,18 @@ from hyperadapters.evaluation import over_people
 from hyperadapters.evaluation.counts import (
     CodedRows,
     Metric,
-    confusion_sums,
-    macro_f1_of,
+    OfGroups,
+    macro_f1_of_groups,
     mean_metric,
     ratio,
     sums_of,
 )
-from hyperadapters.evaluation.probabilistic import MAX_LOSS, losses
+from hyperadapters.evaluation.probabilistic import (
+    MAX_LOSS,
+    calibration_of_groups,
+    losses,
+    squared_errors,
+)
 
 MIN_ROWS = 5
 """Rows that an annotator needs for a macro-F1 of their own, as in AART and the seed paper."""
@@ -31,7 +36,7 @@ def annotator_macro_f1(rows: CodedRows) -> Metric:
     Range 0 to 1, higher is better. `n`: annotators. Source: AART, Mokhberian et al. 2024, as
     computed in its code.
     """
-    return _over_scored_annotators("annotator_macro_f1", rows, over_people.mean)
+    return _over_macro_f1("annotator_macro_f1", rows, over_people.mean)
 
 
 def annotator_macro_f1_weighted(rows: CodedRows) -> Metric:
@@ -48,7 +53,7 @@ def annotator_macro_f1_weighted(rows: CodedRows) -> Metric:
     def weighted(values: over_people.Values, counts: over_people.Values) -> np.ndarray:
         return over_people.mean(values, counts * n_rows)
 
-    return _over_scored_annotators("annotator_macro_f1_weighted", rows, weighted)
+    return _over_macro_f1("annotator_macro_f1_weighted", rows, weighted)
 
 
 def annotator_macro_f1_median(rows: CodedRows) -> Metric:
@@ -56,7 +61,7 @@ def annotator_macro_f1_median(rows: CodedRows) -> Metric:
 
     Range 0 to 1, higher is better. `n`: annotators. Source: NumPy, ``median(f1)``.
     """
-    return _over_scored_annotators("annotator_macro_f1_median", rows, over_people.median)
+    return _over_macro_f1("annotator_macro_f1_median", rows, over_people.median)
 
 
 def annotator_macro_f1_p10(rows: CodedRows) -> Metric:
@@ -66,7 +71,7 @@ def annotator_macro_f1_p10(rows: CodedRows) -> Metric:
 
     Range 0 to 1, higher is better. `n`: annotators. Source: NumPy, ``percentile(f1, 10)``.
     """
-    return _over_scored_annotators("annotator_macro_f1_p10", rows, over_people.tenth_percentile)
+    return _over_macro_f1("annotator_macro_f1_p10", rows, over_people.tenth_percentile)
 
 
 def annotator_macro_f1_worst_decile(rows: CodedRows) -> Metric:
@@ -78,7 +83,7 @@ def annotator_macro_f1_worst_decile(rows: CodedRows) -> Metric:
     (conditional value at risk, Rockafellar & Uryasev 2000) at 10 %.
     """
     name = "annotator_macro_f1_worst_decile"
-    return _over_scored_annotators(name, rows, over_people.worst_decile)
+    return _over_macro_f1(name, rows, over_people.worst_decile)
 
 
 def annotator_macro_f1_min(rows: CodedRows) -> Metric:
@@ -87,7 +92,7 @@ def annotator_macro_f1_min(rows: CodedRows) -> Metric:
     Range 0 to 1, higher is better. `n`: annotators. Source: worst-group performance, Sagawa et al.
     2020, each of the annotators of `annotator_macro_f1` being a group.
     """
-    return _over_scored_annotators("annotator_macro_f1_min", rows, over_people.least)
+    return _over_macro_f1("annotator_macro_f1_min", rows, over_people.least)
 
 
 def annotator_error_rate(rows: CodedRows) -> Metric:
@@ -110,6 +115,30 @@ def annotator_nll(rows: CodedRows) -> Metric:
     annotator.
     """
     return _over_all_annotators("annotator_nll", rows, losses(rows), MAX_LOSS)
+
+
+def annotator_brier(rows: CodedRows) -> Metric:
+    """Mean over all annotators of their own `brier`.
+
+    Every annotator counts alike, however many their rows.
+
+    Range 0 to 2, lower is better. `n`: annotators. Source: Brier 1950, of each annotator.
+    """
+    return _over_all_annotators("annotator_brier", rows, squared_errors(rows), 2.0)
+
+
+def annotator_ece(rows: CodedRows) -> Metric:
+    """Mean over the annotators of `annotator_macro_f1` of their own `ece`.
+
+    Somebody's few rows lie in bins of one or two, whose accuracy is 0, 1/2 or 1: even true
+    probabilities are far from that. So it is to compare methods on the same rows, not to compare
+    with 0 or with `ece`.
+
+    Range 0 to 1, lower is better. `n`: annotators. Source: Guo et al. 2017, equation 3, of each
+    annotator.
+    """
+    of_each = calibration_of_groups(rows)
+    return _over_scored_annotators("annotator_ece", rows, over_people.mean, of_each)
 
 
 def coverage_annotators(rows: CodedRows) -> Metric:
@@ -137,10 +166,10 @@ def scored_annotators(rows: CodedRows) -> Bool[np.ndarray, " annotators"]:
 
 def macro_f1_by_annotator(rows: CodedRows) -> Float[np.ndarray, " annotators"]:
     """The macro-F1 of every annotator, also of those with few rows."""
-    shape = (1, rows.n_annotators, len(rows.labels))
-    whole = np.zeros(len(rows), dtype=np.int64)
-    sums = confusion_sums(whole, rows.annotator, rows.label, rows.predicted, shape)
-    return macro_f1_of(sums.toarray(), shape[2])[0]
+    everything, whole = np.ones(len(rows), bool), np.zeros(len(rows), np.int64)
+    f1 = macro_f1_of_groups(rows)
+    sums = f1.sums(everything, whole, rows.annotator, (1, rows.n_annotators))
+    return f1.values(sums.toarray())[0]
 
 
 def mean_by_annotator(
@@ -151,30 +180,36 @@ def mean_by_annotator(
     return np.bincount(rows.annotator, weights=amount, minlength=rows.n_annotators) / n
 
 
-def _over_scored_annotators(name: str, rows: CodedRows, summary: over_people.Summary) -> Metric:
+def _over_macro_f1(name: str, rows: CodedRows, summary: over_people.Summary) -> Metric:
     """`summary` over the macro-F1 of the scored annotators."""
+    return _over_scored_annotators(name, rows, summary, macro_f1_of_groups(rows))
+
+
+def _over_scored_annotators(
+    name: str, rows: CodedRows, summary: over_people.Summary, each: OfGroups
+) -> Metric:
+    """`summary` over a metric of each of the scored annotators."""
     scored = scored_annotators(rows)
     n_scored = int(scored.sum())
+    kept = scored[rows.annotator]
+    group = (np.cumsum(scored) - 1)[rows.annotator]
     if rows.drawn == "annotators":
-        f1 = macro_f1_by_annotator(rows)[scored]
+        whole = each.sums(kept, np.zeros(len(rows), np.int64), group, (1, n_scored))
+        values = each.values(whole.toarray())[0]
         # What is drawn are people with their scores; the totals are how often each was drawn.
         people = np.flatnonzero(scored)
         shape = (rows.n_annotators, n_scored)
         return Metric(
             name,
             sums_of(people, np.arange(n_scored), np.ones(n_scored), shape),
-            lambda totals: summary(np.broadcast_to(f1, totals.shape), totals),
+            lambda totals: summary(np.broadcast_to(values, totals.shape), totals),
             n_scored,
         )
-    group = np.cumsum(scored) - 1
-    kept = scored[rows.annotator]
-    shape = (rows.n_texts, n_scored, len(rows.labels))
-    cells = (rows.text, group[rows.annotator], rows.label, rows.predicted)
-    sums = confusion_sums(*(cell[kept] for cell in cells), shape=shape)
+    sums = each.sums(kept, rows.text, group, (rows.n_texts, n_scored))
 
     def finish(totals: np.ndarray) -> np.ndarray:
-        f1 = macro_f1_of(totals, shape[2])
-        return summary(f1, np.isfinite(f1).astype(np.float64))
+        values = each.values(totals)
+        return summary(values, np.isfinite(values).astype(np.float64))
 
     return Metric(name, sums, finish, n_scored)
 

@@ -238,6 +238,34 @@ def macro_f1_of(
     return ratio(f1.sum(axis=-1), (occurrences > 0).sum(axis=-1))
 
 
+@dataclass(frozen=True)
+class OfGroups:
+    """A metric of every group of rows by itself, such as those of an annotator.
+
+    Attributes:
+        sums: Which rows count, shape ``(rows,)``, what is drawn with each, the group of each, and
+            how many there are of these, to sums, shape ``(units, groups * sums)``.
+        values: Weighted totals, shape ``(draws, groups * sums)``, to values, shape ``(draws,
+            groups)``; NaN for a group without rows.
+    """
+
+    sums: Callable[[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]], sparse.csr_array]
+    values: Callable[[np.ndarray], np.ndarray]
+
+
+def macro_f1_of_groups(rows: CodedRows) -> OfGroups:
+    """Macro-F1, each over the labels that occur in the group."""
+    n_labels = len(rows.labels)
+
+    def sums(
+        kept: np.ndarray, unit: np.ndarray, group: np.ndarray, shape: tuple[int, int]
+    ) -> sparse.csr_array:
+        cells = (unit, group, rows.label, rows.predicted)
+        return confusion_sums(*(cell[kept] for cell in cells), shape=(*shape, n_labels))
+
+    return OfGroups(sums, lambda totals: macro_f1_of(totals, n_labels))
+
+
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """`above / below`, NaN where `below` is 0; any shape."""
     return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

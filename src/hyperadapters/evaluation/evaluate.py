@@ -7,6 +7,8 @@ import pandas as pd
 
 from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation.annotators import (
+    annotator_brier,
+    annotator_ece,
     annotator_error_rate,
     annotator_macro_f1,
     annotator_macro_f1_median,
@@ -59,6 +61,8 @@ METRICS: dict[Callable[[CodedRows], Metric], Better] = {
     annotator_macro_f1_min: "higher",
     annotator_error_rate: "lower",
     annotator_nll: "lower",
+    annotator_brier: "lower",
+    annotator_ece: "lower",
     error_rate: "lower",
     nll: "lower",
     brier: "lower",

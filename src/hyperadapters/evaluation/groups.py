@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from hyperadapters.errors import ConfigError, DataError
+from hyperadapters.errors import DataError
 from hyperadapters.evaluation.annotators import annotator_error_rate
+from hyperadapters.evaluation.attributes import values_by_annotator
 from hyperadapters.evaluation.classification import accuracy, macro_f1
 from hyperadapters.evaluation.counts import CodedRows, Metric, mean_metric
 from hyperadapters.evaluation.intervals import CONFIDENCE, DRAWS, MAX_CELLS
 from hyperadapters.evaluation.places import Place, places_of
-from hyperadapters.evaluation.probabilistic import nll
-from hyperadapters.tables.frames import column_of
-from hyperadapters.tables.prediction_faults import as_text
+from hyperadapters.evaluation.probabilistic import brier, ece, nll
 
 LEAST_PEOPLE = 10
 """People that a group needs to be shown."""
@@ -72,7 +71,7 @@ def false_negative_rate(rows: CodedRows) -> Metric:
     return _rate_of_misses("false_negative_rate", rows, 1)
 
 
-OF_GROUPS = (accuracy, macro_f1, annotator_error_rate, nll)
+OF_GROUPS = (accuracy, macro_f1, annotator_error_rate, nll, brier, ece)
 OF_TWO_LABELS = (false_positive_rate, false_negative_rate)
 
 
@@ -88,7 +87,7 @@ def group_scores(
 ) -> GroupScores:
     """How well the people of each group are predicted, and the largest gap between groups.
 
-    Metrics are `accuracy`, `macro_f1` and `nll` of the pooled rows of a group,
+    Metrics are `accuracy`, `macro_f1`, `nll`, `brier` and `ece` of the pooled rows of a group,
     `annotator_error_rate`, the mean over its people, and with two labels the rates of false
     positives (the second label being positive) and false negatives.
 
@@ -96,8 +95,10 @@ def group_scores(
         predictions: PREDICTIONS; rows without a label are left out.
         attributes: A table with a column ``annotator`` and columns of attributes, one row for each
             annotator or many (such as ANNOTATIONS) that agree.
-        by: The attributes; every value of one is a group. People without a value are the group
-            ``"not given"``, which has scores but is left out of the gaps.
+        by: The attributes; every value of one is a group, and of ``"gender+age"`` every pair of
+            values that occurs (unless a column has that name). People without a value, or without
+            one of those taken together, are the group ``"not given"``, which has scores but is
+            left out of the gaps.
         least_people: Groups of fewer people are suppressed.
         seed: Seed of the bootstrap and of the permutations.
         draws: Number of bootstrap draws; people are drawn within their group.
@@ -111,7 +112,7 @@ def group_scores(
         ConfigError: An attribute is not there, or none is named.
     """
     names = [by] if isinstance(by, str) else list(by)
-    values = _values_of(attributes, names)
+    values = values_by_annotator(attributes, names)
     scores: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
     for place in places_of(predictions, drawn="annotators"):
@@ -189,29 +190,6 @@ def _rate_of_misses(name: str, rows: CodedRows, label: int) -> Metric:
     having = rows.label == label
     missed = 1 - rows.correct[having]
     return mean_metric(name, rows.unit[having], missed, rows.n_units)
-
-
-def _values_of(attributes: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Series]:
-    """Attribute → value by annotator, both as text; people without a value are not in it."""
-    if not names:
-        raise ConfigError("no attribute is named to group people by")
-    missing = [name for name in ("annotator", *names) if name not in attributes]
-    if missing:
-        there = ", ".join(map(str, attributes.columns))
-        raise ConfigError(f"the attributes have no column {missing[0]!r}; there are {there}")
-    people = as_text(column_of(attributes, "annotator").reset_index(drop=True))
-    found, faults = {}, []
-    for name in names:
-        values = as_text(column_of(attributes, name).reset_index(drop=True)).str.strip()
-        pairs = pd.DataFrame({"annotator": people, "value": values.mask(values == "")})
-        pairs = pairs.dropna().drop_duplicates()
-        twice = sorted(set(pairs.loc[pairs["annotator"].duplicated(), "annotator"]))
-        if twice:
-            faults.append(f"annotator {twice[0]!r} has several values of {name!r}")
-        found[name] = pairs.set_index("annotator")["value"]
-    if faults:
-        raise DataError("attributes", faults)
-    return found
 
 
 def _groups(place: Place, values: pd.Series, least_people: int) -> list[_Group]:

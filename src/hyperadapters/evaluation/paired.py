@@ -17,6 +17,8 @@ import pandas as pd
 
 from hyperadapters.errors import ConfigError, DataError
 from hyperadapters.evaluation.annotators import (
+    annotator_brier,
+    annotator_ece,
     annotator_error_rate,
     annotator_macro_f1,
     annotator_macro_f1_median,
@@ -54,7 +56,7 @@ OF_PEOPLE = (
     *(annotator_macro_f1, annotator_macro_f1_weighted),
     *(annotator_macro_f1_median, annotator_macro_f1_p10),
     *(annotator_macro_f1_worst_decile, annotator_macro_f1_min),
-    *(annotator_error_rate, annotator_nll),
+    *(annotator_error_rate, annotator_nll, annotator_brier, annotator_ece),
 )
 """Metrics of rows and of people, in which annotators can be drawn as well as texts."""
 

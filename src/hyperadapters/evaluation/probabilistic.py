@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import sparse
 
-from hyperadapters.evaluation.counts import CodedRows, Metric, mean_metric, sums_of
+from hyperadapters.evaluation.counts import CodedRows, Metric, OfGroups, mean_metric, ratio, sums_of
 
 MIN_PROBABILITY = 1e-12
 """Smaller probabilities are raised to this before a logarithm."""
@@ -32,9 +33,7 @@ def brier(rows: CodedRows) -> Metric:
     Range 0 to 2, lower is better. `n`: rows. Source: Brier 1950, the definition for several
     classes; with two labels it is twice that of scikit-learn's ``brier_score_loss``.
     """
-    truth = np.eye(len(rows.labels))[rows.label]
-    error = ((rows.probabilities - truth) ** 2).sum(axis=1)
-    return mean_metric("brier", rows.unit, error, rows.n_units, 2.0)
+    return mean_metric("brier", rows.unit, squared_errors(rows), rows.n_units, 2.0)
 
 
 def ece(rows: CodedRows) -> Metric:
@@ -46,16 +45,38 @@ def ece(rows: CodedRows) -> Metric:
 
     Range 0 to 1, lower is better. `n`: rows. Source: Guo et al. 2017, equation 3.
     """
+    each = calibration_of_groups(rows)
+    everything, one = np.ones(len(rows), bool), np.zeros(len(rows), np.int64)
+    sums = each.sums(everything, rows.unit, one, (rows.n_units, 1))
+    return Metric("ece", sums, lambda totals: each.values(totals)[:, 0], len(rows))
+
+
+def calibration_of_groups(rows: CodedRows) -> OfGroups:
+    """The expected calibration error of groups of rows, see `ece`."""
     confidence = rows.probabilities.max(axis=1)
-    bins = bins_of(confidence)
-    columns = np.concatenate([bins, np.full(len(rows), N_BINS)])
-    amounts = np.concatenate([rows.correct - confidence, np.ones(len(rows))])
-    sums = sums_of(np.tile(rows.unit, 2), columns, amounts, (rows.n_units, N_BINS + 1))
+    bins, gap, width = bins_of(confidence), rows.correct - confidence, N_BINS + 1
 
-    def finish(totals: np.ndarray) -> np.ndarray:
-        return np.abs(totals[:, :N_BINS]).sum(axis=1) / totals[:, N_BINS]
+    def sums(
+        kept: np.ndarray, unit: np.ndarray, group: np.ndarray, shape: tuple[int, int]
+    ) -> sparse.csr_array:
+        # A sum of gaps for each bin of a group, then how many rows it has.
+        columns = [group[kept] * width + bins[kept], group[kept] * width + N_BINS]
+        amounts = [gap[kept], np.ones(int(kept.sum()))]
+        units = np.tile(unit[kept], 2)
+        whole = (shape[0], shape[1] * width)
+        return sums_of(units, np.concatenate(columns), np.concatenate(amounts), whole)
 
-    return Metric("ece", sums, finish, len(rows))
+    def values(totals: np.ndarray) -> np.ndarray:
+        cells = totals.reshape(len(totals), -1, width)
+        return ratio(np.abs(cells[:, :, :N_BINS]).sum(axis=2), cells[:, :, N_BINS])
+
+    return OfGroups(sums, values)
+
+
+def squared_errors(rows: CodedRows) -> Float[np.ndarray, " rows"]:
+    """Squared error of each row's probabilities, summed over the labels."""
+    truth = np.eye(len(rows.labels))[rows.label]
+    return ((rows.probabilities - truth) ** 2).sum(axis=1)
 
 
 def losses(rows: CodedRows) -> Float[np.ndarray, " rows"]:

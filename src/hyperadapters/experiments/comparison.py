@@ -111,8 +111,9 @@ def tabulate(
         (str(metric), str(method)): values.to_numpy(np.float64)
         for (metric, method), values in chosen.groupby(["metric", "method"])["value"]  # pyright: ignore
     }
-    metrics, further = (
-        tuple(m for m in names if any(key[0] == m for key in found)) for names in (SHOWN, FURTHER)
+    metrics, further = (  # a run of an earlier version may lack some
+        tuple(m for m in names if all((m, name) in found for name in methods))
+        for names in (SHOWN, FURTHER)
     )
     every = (*metrics, *further)
     means = {m: {name: float(np.mean(found[m, name])) for name in methods} for m in every}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from hyperadapters.errors import ConfigError, RunError
+from hyperadapters.evaluation.attributes import values_by_annotator
 from hyperadapters.reports.folders import Folder, open_folder
 from hyperadapters.reports.markup import Markup, element, items, joined, paragraph
 from hyperadapters.reports.page import contents, page
@@ -108,10 +109,7 @@ def _attributes(
         table = attributes if attributes is not None else ratings
         if table is None:
             raise ConfigError("to group people by an attribute, name a table of attributes")
-        missing = [name for name in ("annotator", *by) if name not in table]
-        if missing:
-            there = ", ".join(map(str, table.columns))
-            raise ConfigError(f"the attributes have no column {missing[0]!r}; there are {there}")
+        values_by_annotator(table, by)  # refuses what cannot be used, before the work
         return table, by
     if attributes is not None:
         raise ConfigError("a table of attributes is of use only with the attributes to group by")

@@ -21,6 +21,8 @@ FURTHER = {
     "annotator_macro_f1_min": "its lowest",
     "annotator_error_rate": "annotator error rate",
     "annotator_nll": "annotator nll",
+    "annotator_brier": "annotator Brier",
+    "annotator_ece": "annotator ECE",
     "error_rate": "error rate by text",
     "absolute_distance": "scaled distance by text",
     "hamming_loss": "Hamming loss by text",

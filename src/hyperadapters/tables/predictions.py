@@ -45,6 +45,10 @@ _HINT = (
     "PREDICTIONS need the columns text_id, annotator, label, predicted "
     "and one p_<label> per label (probabilities that sum to 1)"
 )
+_OF_TASKS = (
+    "A column 'task' and no probabilities: these are answers to tasks; in Python "
+    "hyperadapters.evaluate_tasks scores them, and their run has scores.json"
+)
 
 
 def predictions_frame(
@@ -117,8 +121,14 @@ def check_predictions(frame: pd.DataFrame, *, source: str = "table") -> pd.DataF
             table[name] = value
     faults = faults_of(table)
     if faults:
-        raise DataError(source, faults, _HINT if not set(table) >= set(REQUIRED_COLUMNS) else "")
+        raise DataError(source, faults, _hint(table))
     return _tidy(table)
+
+
+def _hint(table: pd.DataFrame) -> str:
+    if "task" in table and not label_names(table):
+        return _OF_TASKS
+    return "" if set(table) >= set(REQUIRED_COLUMNS) else _HINT
 
 
 def label_space_of(frame: pd.DataFrame) -> LabelSpace:

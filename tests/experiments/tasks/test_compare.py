@@ -127,6 +127,29 @@ def test_recipes_and_seeds_may_be_added(copied, tiny_t5, toy):
     assert found.summary.seeds == {name: [0, 3, 4] for name in (*RECIPES, "hyperformer")}
 
 
+def test_what_is_not_named_again_stays_in_the_table(finished, copied, tiny_t5, toy, monkeypatch):
+    (copied / "all" / RECIPES[1] / "seed-3" / "run.json").unlink()  # is not finished any more
+    seen, said = Cells(), []
+    monkeypatch.setattr(seen, "message", said.append)
+    found = again(copied, tiny_t5, toy, [RECIPES[0]], [0], progress=seen)
+    assert found.summary.seeds == {RECIPES[0]: [0, 3], RECIPES[1]: [0]}
+    cells = f"not (method == '{RECIPES[1]}' and seed == 3)"
+    columns = ["method", "seed", "split", "slice", "metric"]
+    wanted, kept = (
+        scores.set_index(columns)["value"].sort_index()
+        for scores in (finished[1].scores.query(cells), read_scores(found.folder.scores))
+    )
+    pd.testing.assert_series_equal(kept, wanted)
+    record = json.loads(found.folder.record.read_text())
+    assert (record["recipes"], record["seeds"]) == (RECIPES, [0, 3])
+    assert f"{RECIPES[0]}/seed-3 (2 of 3) is finished" in said
+    # What was made in another way stands beside it no more.
+    found = again(copied, tiny_t5, toy, ["adapter-per-task"], [0], progress=seen, steps=2)
+    assert list(found.summary.seeds) == ["adapter-per-task"]
+    (told,) = [text for text in said if text.startswith(f"{RECIPES[0]}/seed-0 is left out")]
+    assert "was run with another" in told and "steps" in told
+
+
 @pytest.mark.slow
 def test_a_stopped_comparison_goes_on_where_it_was(finished, toy, tiny_t5, tmp_path, monkeypatch):
     from hyperadapters.training.tasks import trainer

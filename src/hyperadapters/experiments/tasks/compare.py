@@ -1,7 +1,7 @@
 """Recipes × seeds on one mixture: a run for each, one table for all."""
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.backbones import BUILT_IN_SEQ2SEQ
-from hyperadapters.errors import ConfigError, RunError
+from hyperadapters.errors import ConfigError, HyperAdaptersError, RunError
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
 from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
 from hyperadapters.experiments.record import versions
@@ -57,8 +57,10 @@ def compare_tasks(
     """Train every recipe with every seed on the same splits, and put the scores side by side.
 
     Cells that are finished are kept and those that were stopped go on where they were, so that the
-    same call with ``resume=True`` never repeats work; recipes and seeds may be added then. A cell
-    that fails does not stop the others: they are run and written to the table first.
+    same call with ``resume=True`` never repeats work; recipes and seeds may be added then. Those
+    that are not named again stay in scores and table where they are finished and have the same
+    mixture, backbone and settings. A cell that fails does not stop the others: they are run and
+    written to the table first.
 
     Args:
         mixture: The mixture, or its YAML file.
@@ -85,9 +87,12 @@ def compare_tasks(
     data = MixtureData.read(mixture)
     finished = [plan for plan in plans if _is_finished(folder, plan, data)]
     watching = progress or Progress()
+    kept = list(_kept(folder, plans, data, backbone, settings, watching))
+    finished, plans = [*finished, *kept], [*plans, *kept]
     record = {
-        **{"kind": "comparison", "recipes": list(recipes), "seeds": list(seeds)},
-        **{"backbone": backbone, "settings": dict(settings), "mixture": data.mixture.name},
+        **{"kind": "comparison", "recipes": list(dict.fromkeys(p.recipe for p in plans))},
+        **{"seeds": list(dict.fromkeys(p.seed for p in plans)), "backbone": backbone},
+        **{"settings": dict(settings), "mixture": data.mixture.name},
         **{"command": command, "versions": versions()},
     }
     failed: dict[str, str] = {}
@@ -109,6 +114,31 @@ def _grid(
     """All cells, seed by seed, so that every recipe has a score early."""
     check_grid(recipe=recipes, seed=seeds)
     return [Plan.of(recipe, backbone, seed, changes) for seed in seeds for recipe in recipes]
+
+
+def _kept(
+    folder: CompareFolder,
+    asked: Sequence[Plan],
+    data: MixtureData,
+    backbone: str,
+    changes: dict[str, Any],
+    progress: Progress,
+) -> Iterator[Plan]:
+    """Cells that are finished and are not asked for again, but would be made alike."""
+    before = read_json(folder.record) if folder.record.exists() else {}
+    order = {name: place for place, name in enumerate(before.get("recipes", ()))}
+    names = {_cell_name(plan) for plan in asked}
+    cells = sorted(folder.cells, key=lambda cell: order.get(cell[0], len(order)))
+    for recipe, seed in cells:
+        name = cell_name(recipe, seed)
+        if name in names:
+            continue
+        try:
+            plan = Plan.of(recipe, backbone, seed, changes)
+            if _is_finished(folder, plan, data):
+                yield plan
+        except HyperAdaptersError as error:  # with these settings it is another run, or none
+            progress.message(f"{name} is left out: {error}")
 
 
 def _cell_name(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from hyperadapters.evaluation.attributes import values_by_annotator
 from hyperadapters.reports.components import (
     Components,
     components_of,
@@ -17,8 +18,6 @@ from hyperadapters.reports.picture import Picture, Section
 from hyperadapters.reports.sections.people import MOST_PEOPLE
 from hyperadapters.reports.source import Source
 from hyperadapters.reports.vectors import vectors_of
-from hyperadapters.tables.frames import column_of
-from hyperadapters.tables.prediction_faults import as_text
 
 LEAST_PEOPLE = 4
 NOT_GIVEN = "not given"
@@ -101,16 +100,8 @@ def _coloured(
 
 def _by_attribute(source: Source, data: pd.DataFrame, attribute: str) -> Picture:
     people: pd.DataFrame = source.attributes  # pyright: ignore[reportAssignmentType]
-    values = pd.DataFrame(
-        {"who": as_text(column_of(people, "annotator")), "group": _stripped(people, attribute)}
-    )
-    known = values.dropna().drop_duplicates("who").set_index("who")
-    group = (
-        column_of(known, "group")
-        .reindex(data["annotator"])
-        .replace("", NOT_GIVEN)
-        .fillna(NOT_GIVEN)
-    )
+    known = values_by_annotator(people, [attribute])[attribute]
+    group = known.reindex(data["annotator"]).fillna(NOT_GIVEN)
     shown = data.assign(group=group.to_numpy(object))
     drawn = shown if len(shown) <= MOST_PEOPLE else shown.sample(MOST_PEOPLE, random_state=0)
     caption = (
@@ -122,7 +113,3 @@ def _by_attribute(source: Source, data: pd.DataFrame, attribute: str) -> Picture
     return Picture(
         name, f"Coloured by {attribute}", caption, shown, lambda axes: draw_groups(axes, drawn)
     )
-
-
-def _stripped(people: pd.DataFrame, attribute: str) -> pd.Series:
-    return as_text(column_of(people, attribute)).str.strip()
