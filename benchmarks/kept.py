@@ -2,25 +2,27 @@
 
 A table of methods fills up over many sessions and machines, and paired differences need the
 predictions of both. Of a run this keeps the probabilities of its dev and test rows in the order of
-the data set, `run.json`, and the scores of whole slices; texts, people and labels stay where they
-are, and are read from the data set again.
+the data set, and `run.json`; texts, people and labels stay where they are, and are read from the
+data set again. Runs of before probabilities were calibrated get the temperature, when they are
+read, that `fit` finds now: it depends on their probabilities of dev alone.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.record import RunRecord
 from hyperadapters.tables import check_predictions
+from hyperadapters.training.temperature import at_temperature, temperature_of
 
 SOURCES = ("known", "population", "adapted", "attributes")
 SPLITS = ("dev", "test")
-SLICES = ("all", "known", "population")
 COLUMNS = ["text_id", "annotator", "label", "split"]
 
 
@@ -29,14 +31,24 @@ class Kept:
     """A finished run.
 
     Attributes:
-        record: Its `run.json`.
-        scores: Its SCORES of test, of the slices in `SLICES`.
+        record: Its `run.json`, with the temperature among the results where there is one.
         predictions: Its PREDICTIONS of the `SPLITS`.
     """
 
     record: RunRecord
-    scores: pd.DataFrame
     predictions: pd.DataFrame
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """SCORES of test, without intervals."""
+        test = self.predictions[self.predictions["split"] == "test"]
+        return evaluate(test.reset_index(drop=True), intervals=False)
+
+    @property
+    def uncalibrated(self) -> "Kept":
+        """The same as sure as training made it."""
+        temperature = self.record.results.get("temperature", 1.0)
+        return replace(self, predictions=_at(self.predictions, 1 / temperature, self.record))
 
 
 def keep(run: Any, ratings: pd.DataFrame, path: Path) -> None:
@@ -61,13 +73,10 @@ def keep(run: Any, ratings: pd.DataFrame, path: Path) -> None:
         predicted=("p_" + predictions["predicted"].astype(str)).map(names.index).to_numpy(np.uint8),
         source=predictions["source"].map(SOURCES.index).to_numpy(np.uint8),
     )
-    scores = run.scores
-    scores = scores[(scores["split"] == "test") & scores["slice"].isin(SLICES)]
     content = {
         "record": run.record.to_dict(),
         "rows": _fingerprint(asked),
         "probabilities": names,
-        "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
     }
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -99,8 +108,29 @@ def read(path: Path, ratings: pd.DataFrame) -> Kept:
         method=content["record"]["method"],
         seed=content["record"]["seed"],
     )
-    scores = pd.DataFrame(content["scores"])
-    return Kept(RunRecord.from_dict(content["record"], path.name), scores, _checked(predictions))
+    record = RunRecord.from_dict(content["record"], path.name)
+    return _calibrated(Kept(record, _checked(predictions)))
+
+
+def _calibrated(made: Kept) -> Kept:
+    """With the temperature that `fit` would find, where the run was made before it did."""
+    record, predictions = made.record, made.predictions
+    if "calibration" in record.settings or not record.results["trainable_parameters"]:
+        return made
+    dev = predictions[predictions["split"] == "dev"]
+    names = _probabilities(dev)
+    labels = ("p_" + dev["label"].astype(str)).map(names.index).to_numpy(np.int64)
+    cumulative = record.settings.get("head", "softmax") != "softmax"
+    found = temperature_of(dev[names].to_numpy(np.float64), labels, cumulative=cumulative)
+    record = replace(record, results={**record.results, "temperature": round(found, 4)})
+    return Kept(record, _at(predictions, found, record))
+
+
+def _at(predictions: pd.DataFrame, temperature: float, record: RunRecord) -> pd.DataFrame:
+    names = _probabilities(predictions)
+    cumulative = record.settings.get("head", "softmax") != "softmax"
+    p = at_temperature(predictions[names].to_numpy(np.float64), temperature, cumulative=cumulative)
+    return predictions.assign(**dict(zip(names, p.T, strict=True)))
 
 
 def _asked(frame: pd.DataFrame) -> pd.DataFrame:

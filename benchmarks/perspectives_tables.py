@@ -204,7 +204,9 @@ def tables(found: Mapping[str, Any]) -> tuple[str, str]:
     page = ["# Methods on real ratings", "", f"{how} After ±: standard deviation over seeds."]
     page += [
         "In the second tables, of the seeds that both have, what is bold differs by more than its "
-        "95 % interval. Seconds are of a run, by the clock, beside other work and its breaks.",
+        "95 % interval. Seconds are of a run, by the clock, beside other work and its breaks. "
+        "All methods that are trained are calibrated on dev; runs of before that got their "
+        "temperature afterwards, from their own dev rows, as `fit` finds it.",
         "",
     ]
     for dataset in grid.DATASETS:

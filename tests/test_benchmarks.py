@@ -56,7 +56,11 @@ def test_budgets_and_arms(benchmark):
 
 
 @pytest.mark.parametrize(
-    "name", ["ablations", "adapt", "beams", "embeddings", "layers", "tasks", "thresholds"]
+    "name",
+    [
+        *["ablations", "adapt", "beams", "calibration", "embeddings", "layers"],
+        *["tasks", "thresholds"],
+    ],
 )
 def test_the_table_is_that_of_its_results(name):
     module = module_of(name)
@@ -120,6 +124,30 @@ def test_what_is_kept_belongs_to_its_rows(tmp_path, two_kinds):
     with pytest.raises(ValueError, match="other rows"):
         kept.keep(run, two_kinds.assign(split="test"), tmp_path / "kept")
     assert not kept.is_kept(tmp_path / "kept")
+
+
+def test_a_kept_run_of_before_calibration_gets_the_temperature_of_now(
+    tmp_path, two_kinds, tiny_bert, quick
+):
+    kept = module_of("kept")
+    given = {"backbone": tiny_bert, **quick}
+    now = ha.fit(two_kinds, output=tmp_path / "now", **given)
+    raw = ha.fit(two_kinds, output=tmp_path / "raw", calibration="none", **given)
+    of_all = two_kinds
+    for name, run in (("now", now), ("raw", raw)):
+        kept.keep(run, of_all, tmp_path / "kept" / name)
+    path = tmp_path / "kept" / "raw.json"
+    content = json.loads(path.read_text("utf-8"))
+    assert kept.read(tmp_path / "kept" / "raw", of_all).record == raw.record
+    del content["record"]["settings"]["calibration"]
+    path.write_text(json.dumps(content), "utf-8")
+    before, after = (kept.read(tmp_path / "kept" / name, of_all) for name in ("raw", "now"))
+    found = [made.record.results["temperature"] for made in (before, after)]
+    assert found[0] == pytest.approx(found[1], abs=2e-3) and found[0] != 1
+    pd.testing.assert_frame_equal(before.predictions, after.predictions, atol=1e-3)
+    names = [name for name in raw.predictions if name.startswith("p_")]
+    was = kept._asked(raw.predictions)[names]
+    pd.testing.assert_frame_equal(after.uncalibrated.predictions[names], was, atol=1e-3)
 
 
 def test_thresholds_are_those_of_dev():

@@ -38,7 +38,7 @@ from hyperadapters.methods import (
 from hyperadapters.tables import check_annotations, write_predictions, write_scores
 from hyperadapters.tables.annotations import STANDARD_COLUMNS
 from hyperadapters.tables.frames import column_of, rows_of
-from hyperadapters.training import Checkpoint, Progress, Trainer
+from hyperadapters.training import Checkpoint, Progress, Trainer, set_temperature
 
 
 @dataclass(frozen=True)
@@ -239,8 +239,8 @@ def _changed(before: RunRecord, now: RunRecord) -> list[str]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    # A setting that came later did not change anything before it was there: it had its default.
-    before = {**Settings().to_dict(), **before}
+    # A setting that came later did not change anything before it was there.
+    before = {**Settings().to_dict(), **Settings.EARLIER, **before}
     return [name for name in now if before[name] != now[name]]
 
 
@@ -325,12 +325,18 @@ def _train(
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()
+    found: dict[str, float] = {}
+    if plan.settings.calibration == "temperature":
+        # Whatever it learned from, what it predicts is each rating.
+        own = dev if plan.method.labels == "own" else classifier.examples(plan.rows("dev"))
+        found["temperature"] = round(set_temperature(classifier, own), 4)
+        progress.message(f"temperature {found['temperature']:.2f}, found on dev")
     write_prior(classifier, train, dev, folder.prior, plan.seed)
     classifier.save(folder.path)
     if plan.settings.amortised:
         progress.message("training the set encoder for newcomers")
         write_set_encoder(classifier, [train, dev], folder, plan.seed)
-    return {**parameters, "best": position.best}
+    return {**parameters, "best": position.best, **found}
 
 
 def _predict_and_score(fitted: Fitted, plan: Plan, folder: RunFolder) -> None:

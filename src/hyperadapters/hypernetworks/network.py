@@ -256,6 +256,16 @@ class AdapterNetwork(nn.Module):
             elif not isinstance(source, LearnedAdapter | StoredAdapters):
                 yield from source.parameters()  # pyright: ignore
 
+    @torch.no_grad()
+    def divide_logits(self, divisor: float) -> None:
+        """Divide what conditions add to the logits: bias, taste and output layers."""
+        parts = [*self.biases.parameters(), *self.outputs.parameters()]
+        if self.head is not None:
+            parts += [] if self.head.bias is None else [self.head.bias.weight]
+            parts += [] if self.head.taste_out is None else [self.head.taste_out]
+        for parameter in parts:
+            parameter.div_(divisor)
+
     def _combiner(self, names: Sequence[str], owner: str = "") -> Combiner:
         key = "+".join(names) + owner
         if not names:

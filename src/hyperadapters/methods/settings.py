@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hyperadapters.backbones.cumulative import HEADS
 from hyperadapters.labels import DECISIONS
@@ -23,10 +23,13 @@ class Settings(SettingsTable):
         "tuning": ("lora", "full"),
         "deviation": ("lora", "head"),
         "stop_by": ("rows", "annotators"),
+        "calibration": ("temperature", "none"),
         "keep_states": ("memory", "disk", "no"),
         "decision": DECISIONS,
         "head": HEADS,
     }
+    EARLIER: ClassVar[Mapping[str, Any]] = {"calibration": "none"}
+    """What was done before a setting came that is not its default now."""
     AT_LEAST_ONE: ClassVar[frozenset[str]] = frozenset(
         {"r", "condition_width", "site_width", "hidden_width", "epochs", "batch_size", "patience"}
         | {"evaluations_per_epoch", "max_length", "eval_batch_size"}
@@ -111,6 +114,11 @@ class Settings(SettingsTable):
     )
     patience: int = setting(2, "stop after so many evaluations without a better dev nll")
     evaluations_per_epoch: int = setting(1, "how often the dev split is scored")
+    calibration: str = setting(
+        "temperature",
+        "how sure the trained model may be: temperature (all logits are divided by one number, "
+        "found on dev), or none (as sure as training made it)",
+    )
     batches_by_text: bool = setting(True, "keep the ratings of a text in one batch")
     keep_states: str = setting(
         "memory", "where the output of frozen layers is kept: memory, disk (between runs), no"

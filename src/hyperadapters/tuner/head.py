@@ -140,6 +140,15 @@ def head_layers(head: nn.Module) -> list[nn.Linear]:
     return [module for module in copied.modules() if isinstance(module, nn.Linear)]
 
 
+def copy_of(head: nn.Module, adapter_name: str) -> nn.Module:
+    """The head as one adapter has trained it."""
+    if not isinstance(head, ModulesToSaveWrapper):
+        return head
+    if adapter_name not in head.modules_to_save:
+        return head.original_module
+    return head.modules_to_save[adapter_name]
+
+
 def freeze_outputs(model: nn.Module, task: str | None) -> None:
     """Do not train the output layer of a classifier's head, in any copy that PEFT keeps of it."""
     name = find_head(model, task)

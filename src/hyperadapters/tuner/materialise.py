@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
-from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
 from hyperadapters.adapters import HeadWeights, LoRA, LoRAWeights, Placement, SiteWeights
 from hyperadapters.conditions import Instance
 from hyperadapters.errors import ConfigError
-from hyperadapters.tuner.head import find_head, head_layers
+from hyperadapters.tuner.head import copy_of, find_head, head_layers
 
 if TYPE_CHECKING:
     from hyperadapters.tuner.model import HyperAdapterModel
@@ -226,7 +225,7 @@ def _plain_head(
         return ()
     config: Any = tuner.peft_config[adapter_name]
     name = find_head(tuner.model, config.task_type)
-    trained = _copy_of(tuner.model.get_submodule(name or ""), adapter_name)
+    trained = copy_of(tuner.model.get_submodule(name or ""), adapter_name)
     layers = head_layers(trained)
     if name is None or not layers:
         raise ConfigError("the classification head is gone")
@@ -264,12 +263,3 @@ def _added(layer: PlainLayer, values: Tensor) -> Tensor:
             "export or merge both"
         )
     return layer.bias + values.to(layer.bias)
-
-
-def _copy_of(head: nn.Module, adapter_name: str) -> nn.Module:
-    """The head as one adapter has trained it."""
-    if not isinstance(head, ModulesToSaveWrapper):
-        return head
-    if adapter_name not in head.modules_to_save:
-        return head.original_module
-    return head.modules_to_save[adapter_name]
