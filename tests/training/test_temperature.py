@@ -14,6 +14,7 @@ from hyperadapters.data import People
 from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import METHODS, AnnotatorClassifier, find_method
+from hyperadapters.training import Progress
 from hyperadapters.training.temperature import at_temperature, set_temperature, temperature_of
 from hyperadapters.tuner.temperature import divide_logits
 
@@ -150,6 +151,20 @@ def test_a_run_is_calibrated_and_says_how(two_kinds, tiny_bert, quick, quick_run
     raw, found = (run.predictions[columns].to_numpy() for run in (without, with_it))
     np.testing.assert_allclose(found, at_temperature(raw, temperature), atol=1e-4)
     assert with_it.predictions["predicted"].equals(without.predictions["predicted"])
+
+
+def test_without_a_head_that_is_known_nothing_is_lost(
+    two_kinds, tiny_bert, quick, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hyperadapters.tuner.temperature.find_head", lambda *_: None)
+    said = []
+    progress = Progress()
+    monkeypatch.setattr(progress, "message", said.append)
+    run = ha.fit(two_kinds, output=tmp_path / "r", backbone=tiny_bert, progress=progress, **quick)
+    assert run.record.complete and "temperature" not in run.record.results
+    assert any(text.startswith("no temperature") for text in said)
+    with pytest.raises(ConfigError, match="no classification head"):
+        divide_logits(build("intercept", tiny_bert).model, 2.0)
 
 
 def test_a_cell_from_before_calibration_is_another_run(

@@ -31,6 +31,7 @@ from hyperadapters.methods import (
     DEFAULT_METHOD,
     METHODS,
     AnnotatorClassifier,
+    Examples,
     Method,
     Settings,
     find_method,
@@ -39,6 +40,7 @@ from hyperadapters.tables import check_annotations, write_predictions, write_sco
 from hyperadapters.tables.annotations import STANDARD_COLUMNS
 from hyperadapters.tables.frames import column_of, rows_of
 from hyperadapters.training import Checkpoint, Progress, Trainer, set_temperature
+from hyperadapters.tuner.temperature import has_logits
 
 
 @dataclass(frozen=True)
@@ -325,18 +327,29 @@ def _train(
     trainer = Trainer(classifier, train, dev, folder.path, plan.seed, progress)
     position = trainer.fit(checkpoint)
     classifier.model.eval()
-    found: dict[str, float] = {}
-    if plan.settings.calibration == "temperature":
-        # Whatever it learned from, what it predicts is each rating.
-        own = dev if plan.method.labels == "own" else classifier.examples(plan.rows("dev"))
-        found["temperature"] = round(set_temperature(classifier, own), 4)
-        progress.message(f"temperature {found['temperature']:.2f}, found on dev")
+    found = _calibrate(classifier, dev, plan, progress)
     write_prior(classifier, train, dev, folder.prior, plan.seed)
     classifier.save(folder.path)
     if plan.settings.amortised:
         progress.message("training the set encoder for newcomers")
         write_set_encoder(classifier, [train, dev], folder, plan.seed)
     return {**parameters, "best": position.best, **found}
+
+
+def _calibrate(
+    classifier: AnnotatorClassifier, dev: Examples, plan: Plan, progress: Progress
+) -> dict[str, float]:
+    """Set the temperature, if the settings want one; gives what it is."""
+    if plan.settings.calibration != "temperature":
+        return {}
+    if not has_logits(classifier.model):
+        progress.message("no temperature: the head of this backbone has no name that is known")
+        return {}
+    # Whatever it learned from, what it predicts is each rating.
+    own = dev if plan.method.labels == "own" else classifier.examples(plan.rows("dev"))
+    temperature = round(set_temperature(classifier, own), 4)
+    progress.message(f"temperature {temperature:.2f}, found on dev")
+    return {"temperature": temperature}
 
 
 def _predict_and_score(fitted: Fitted, plan: Plan, folder: RunFolder) -> None:

@@ -12,6 +12,17 @@ from hyperadapters.tuner.conditioning import conditioning_of
 from hyperadapters.tuner.head import copy_of, find_head, head_layers
 
 
+def has_logits(model: nn.Module) -> bool:
+    """Whether `divide_logits` can be done: the model has a classification head of a known name.
+
+    Raises:
+        ConditionError: The model has no hyperadapter.
+    """
+    tuner: Any = conditioning_of(model).tuner
+    tasks = [tuner.peft_config[adapter].task_type for adapter in tuner.active_adapters]
+    return all(find_head(tuner.model, task) is not None for task in tasks)
+
+
 @torch.no_grad()
 def divide_logits(model: nn.Module, divisor: float) -> None:
     """Divide the logits of a classifier for every condition, and for none.
