@@ -55,7 +55,7 @@ def measure(data: Path) -> dict[str, Any]:
 
 
 def crossed(dev: pd.DataFrame) -> float:
-    """Nll of rows at the temperature that suits the other half of the texts."""
+    """Nll of rows at the temperature that suits the other half of the texts (softmax heads)."""
     from hyperadapters.training.temperature import at_temperature, temperature_of
 
     texts = dev["text_id"].drop_duplicates().sample(frac=0.5, random_state=0)

@@ -3,8 +3,8 @@
 A table of methods fills up over many sessions and machines, and paired differences need the
 predictions of both. Of a run this keeps the probabilities of its dev and test rows in the order of
 the data set, and `run.json`; texts, people and labels stay where they are, and are read from the
-data set again. Runs of before probabilities were calibrated get the temperature, when they are
-read, that `fit` finds now: it depends on their probabilities of dev alone.
+data set again. Runs of before probabilities were calibrated get the temperature when they are read,
+as `fit` finds it: from their own probabilities of dev.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import pandas as pd
 from hyperadapters.evaluation import evaluate
 from hyperadapters.experiments.record import RunRecord
 from hyperadapters.tables import check_predictions
-from hyperadapters.training.temperature import at_temperature, temperature_of
+from hyperadapters.training.temperature import at_temperature, counted, temperature_of
 
 SOURCES = ("known", "population", "adapted", "attributes")
 SPLITS = ("dev", "test")
@@ -115,9 +115,12 @@ def read(path: Path, ratings: pd.DataFrame) -> Kept:
 def _calibrated(made: Kept) -> Kept:
     """With the temperature that `fit` would find, where the run was made before it did."""
     record, predictions = made.record, made.predictions
-    if "calibration" in record.settings or not record.results["trainable_parameters"]:
+    is_calibrated = record.settings.get("calibration") == "temperature"
+    if is_calibrated or not record.results["trainable_parameters"]:
         return made
     dev = predictions[predictions["split"] == "dev"]
+    is_known = (dev["source"] == "known").to_numpy()
+    dev = dev[counted(is_known, np.ones(len(dev), bool))]
     names = _probabilities(dev)
     labels = ("p_" + dev["label"].astype(str)).map(names.index).to_numpy(np.int64)
     cumulative = record.settings.get("head", "softmax") != "softmax"

@@ -63,6 +63,8 @@ def run(cell: Cell, data: Path, runs: Path) -> None:
         columns = people[["annotator", *names]].astype({"annotator": str})
         of_all = of_all.merge(columns, on="annotator", how="left", validate="many_to_one")
         told = {"attributes": ",".join(names)}
+    if record.exists() and "calibration" not in json.loads(record.read_text("utf-8"))["settings"]:
+        told["calibration"] = "none"  # begun before there were temperatures; `kept` finds one
     if not is_finished(record):
         ha.fit(
             of_all,

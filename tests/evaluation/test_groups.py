@@ -123,6 +123,15 @@ def test_attributes_taken_together_are_groups_of_both_values():
     assert set(group_scores(frame, named, "group+age").scores["group"]) >= {"a + old", "b + young"}
     with pytest.raises(ConfigError, match="no column 'height'; there are annotator, group"):
         group_scores(frame, people, "group+height")
+    for name in ("group+", "+", "group+group"):
+        with pytest.raises(ConfigError, match="wanted different attributes"):
+            group_scores(frame, people, name)
+    halves = people.assign(age=np.where(people["group"] == "a", "old", ""), group="")
+    halves.loc[people["group"] == "b", "group"] = "b"
+    with pytest.raises(DataError, match=r"group\+age: nobody has a value of each"):
+        group_scores(frame, halves, "group+age")
+    with pytest.raises(DataError, match=r"the value 'a \+ b' holds"):
+        group_scores(frame, people.assign(age="a + b"), "group+age")
 
 
 def test_attributes_may_stand_in_the_ratings():

@@ -53,7 +53,7 @@ def test_weights_reach_the_loss(two_kinds, tiny_bert, quick, tmp_path):
 
 
 def test_the_log_holds_what_decides(two_kinds, tiny_bert, quick, tmp_path):
-    settings = {"backbone": tiny_bert, **quick, "stop_by": "annotators"}
+    settings = {"backbone": tiny_bert, **quick, "stop_by": "annotators", "calibration": "none"}
     run = fit(two_kinds, output=tmp_path / "run", method="intercept", **settings)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     dev = run.predictions[run.predictions["split"] == "dev"]

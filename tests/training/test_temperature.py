@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -12,10 +13,16 @@ import hyperadapters as ha
 from hyperadapters.conditions import Attributes, Vocabulary
 from hyperadapters.data import People
 from hyperadapters.errors import ConfigError, RunError
+from hyperadapters.inference import predict
 from hyperadapters.labels import LabelSpace
 from hyperadapters.methods import METHODS, AnnotatorClassifier, find_method
 from hyperadapters.training import Progress
-from hyperadapters.training.temperature import at_temperature, set_temperature, temperature_of
+from hyperadapters.training.temperature import (
+    at_temperature,
+    counted,
+    set_temperature,
+    temperature_of,
+)
 from hyperadapters.tuner.temperature import divide_logits
 
 NETWORKS = [name for name, method in METHODS.items() if method.kind == "network"]
@@ -102,6 +109,13 @@ def test_who_is_twice_as_sure_as_right_gets_two(head):
     assert temperature_of(truth, labels, cumulative=cumulative) == pytest.approx(1, abs=0.06)
 
 
+def test_who_is_eight_times_too_sure_is_found_out():
+    truth, labels, _ = drawn("softmax")
+    logits = np.log(truth)
+    found = temperature_of(softmax(8 * logits, axis=1), labels)
+    assert found == pytest.approx(8 * temperature_of(truth, labels), rel=0.03)
+
+
 def test_the_answer_and_its_order_stay():
     _, _, sure = drawn("softmax", 200)
     for temperature in (0.5, 3.0):
@@ -167,6 +181,64 @@ def test_without_a_head_that_is_known_nothing_is_lost(
         divide_logits(build("intercept", tiny_bert).model, 2.0)
 
 
+LOADED = [
+    *[("multi-head", {}), ("text-only", {"tuning": "full"}), ("intercept", {})],
+    ("hyperlora", {"head": "cumulative-scale"}),
+]
+
+
+@pytest.mark.parametrize(("method", "changes"), LOADED)
+def test_the_temperature_is_saved_and_set_once(
+    method, changes, two_kinds, tiny_bert, quick, tmp_path, monkeypatch
+):
+    from hyperadapters.experiments import fit as _  # noqa: F401 - the module is loaded
+
+    module = sys.modules["hyperadapters.experiments.fit"]
+    rated = two_kinds.assign(label=two_kinds["label"].astype("category").cat.codes)
+    rated["label"] += rated["label"].cumsum() % 2  # three labels, a scale
+    given = {"backbone": tiny_bert, "method": method, **quick, **changes}
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_predict_and_score", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):  # stopped when all is saved but what is predicted
+            ha.fit(rated, output=tmp_path / "run", **given)
+    run = ha.fit(rated, output=tmp_path / "run", resume=True, **given)
+    whole = ha.fit(rated, output=tmp_path / "whole", **given)
+    assert run.record.results["temperature"] == whole.record.results["temperature"] != 1
+    names = [name for name in run.predictions if name.startswith("p_")]
+    np.testing.assert_allclose(run.predictions[names], whole.predictions[names], atol=1e-7)
+    dev = rated[["text_id", "text", "annotator", "label"]].head(40)
+    again = ha.load(tmp_path / "run")
+    asked = [predict(made.fitted, dev)[names] for made in (again, whole)]
+    np.testing.assert_allclose(*asked, atol=1e-7)
+
+
+def test_strangers_count_only_where_nobody_else_is_there():
+    known, labelled = np.array([True, False, True]), np.array([True, True, False])
+    assert counted(known, labelled).tolist() == [True, False, False]
+    assert counted(~labelled, labelled).tolist() == labelled.tolist()
+
+
+def stopped(run, folder):
+    """A copy of a run that is not complete."""
+    shutil.copytree(run, folder)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "complete": False}))
+    return folder
+
+
+def test_counting_has_no_temperature_to_differ_in(two_kinds, tiny_bert, quick, tmp_path):
+    given = {"backbone": tiny_bert, **quick}
+    ha.compare(two_kinds, ["global-mode"], [0], tmp_path / "all", **given)
+    path = tmp_path / "all" / "global-mode" / "seed-0" / "run.json"
+    record = json.loads(path.read_text())
+    del record["settings"]["calibration"]
+    path.write_text(json.dumps(record))
+    found = ha.compare(
+        two_kinds, ["global-mode", "annotator-mode"], [0], tmp_path / "all", resume=True, **given
+    )
+    assert list(found.table.rows) == ["global-mode", "annotator-mode"]
+
+
 def test_a_cell_from_before_calibration_is_another_run(
     two_kinds, tiny_bert, quick, quick_run, tmp_path
 ):
@@ -177,8 +249,13 @@ def test_a_cell_from_before_calibration_is_another_run(
     del record["settings"]["calibration"]
     (cell / "run.json").write_text(json.dumps(record))
     arguments = {"backbone": tiny_bert, "resume": True, **quick}
-    with pytest.raises(RunError, match="was run with another calibration"):
+    why = r"another calibration \(it is of an earlier version; go on with --set calibration=none\)"
+    with pytest.raises(RunError, match=why):
         ha.compare(two_kinds, ["hyperlora"], [0], tmp_path / "all", **arguments)
+    with pytest.raises(RunError, match=r"another calibration$"):  # what somebody has asked for
+        ha.fit(
+            two_kinds, output=stopped(quick_run, tmp_path / "s"), calibration="none", **arguments
+        )
     found = ha.compare(
         two_kinds, ["hyperlora"], [0], tmp_path / "all", calibration="none", **arguments
     )

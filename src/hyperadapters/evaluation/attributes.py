@@ -22,7 +22,8 @@ def values_by_annotator(attributes: pd.DataFrame, names: Sequence[str]) -> dict[
             name.
 
     Raises:
-        DataError: Somebody has several values of an attribute.
+        DataError: Somebody has several values of an attribute; of attributes taken together nobody
+            has all, or a value holds what stands between them.
         ConfigError: An attribute is not there, or none is named.
     """
     if not names:
@@ -45,17 +46,33 @@ def values_by_annotator(attributes: pd.DataFrame, names: Sequence[str]) -> dict[
         found[name] = pairs.set_index("annotator")["value"]
     if faults:
         raise DataError("attributes", faults)
-    return {name: _together([found[c] for c in parts]) for name, parts in columns.items()}
+    return {name: _together(name, [found[c] for c in parts]) for name, parts in columns.items()}
 
 
 def _columns(attributes: pd.DataFrame, name: str) -> list[str]:
     """The columns that an attribute stands for: its own, or those that are taken together."""
-    return [name] if name in attributes else [part.strip() for part in name.split(TOGETHER)]
+    if name in attributes:
+        return [name]
+    parts = [part.strip() for part in name.split(TOGETHER)]
+    if not all(parts) or len(set(parts)) < len(parts):
+        raise ConfigError(
+            f"wanted different attributes with {TOGETHER!r} between them, got {name!r}"
+        )
+    return parts
 
 
-def _together(parts: Sequence[pd.Series]) -> pd.Series:
+def _together(name: str, parts: Sequence[pd.Series]) -> pd.Series:
     """Values of several attributes as one; who lacks any has none."""
     joined, *others = parts
+    between = f" {TOGETHER} "
+    for part in parts if others else ():
+        if holding := [value for value in part if between in value]:
+            what = (
+                f"{name}: the value {holding[0]!r} holds {between!r}, which stands between values"
+            )
+            raise DataError("attributes", [what])
     for part in others:
-        joined = (joined + f" {TOGETHER} ").add(part).dropna()
+        joined = (joined + between).add(part).dropna()
+    if others and joined.empty:
+        raise DataError("attributes", [f"{name}: nobody has a value of each"])
     return joined

@@ -111,8 +111,9 @@ def tabulate(
         (str(metric), str(method)): values.to_numpy(np.float64)
         for (metric, method), values in chosen.groupby(["metric", "method"])["value"]  # pyright: ignore
     }
+    runs = {name: sum(record.method == name for record in records) for name in methods}
     metrics, further = (  # a run of an earlier version may lack some
-        tuple(m for m in names if all((m, name) in found for name in methods))
+        tuple(m for m in names if all(len(found.get((m, x), ())) == n for x, n in runs.items()))
         for names in (SHOWN, FURTHER)
     )
     every = (*metrics, *further)

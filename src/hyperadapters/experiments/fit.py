@@ -207,7 +207,7 @@ def is_finished(plan: Plan, output: Path) -> bool:
         return False
     before = RunRecord.from_dict(read_json(folder.record), str(folder.record))
     if changed := _changed(before, plan.record()):
-        raise RunError(f"{folder.path} was run with another {', '.join(changed)}")
+        raise RunError(f"{folder.path} was run with another {changed}")
     return before.complete
 
 
@@ -231,19 +231,22 @@ def _check_same(before: RunRecord, now: RunRecord) -> None:
     if before.complete:
         raise RunError("the run is complete; there is nothing to resume")
     if changed := _changed(before, now):
-        raise RunError(f"cannot resume: the run was started with another {', '.join(changed)}")
+        raise RunError(f"cannot resume: the run was started with another {changed}")
 
 
-def _changed(before: RunRecord, now: RunRecord) -> list[str]:
+def _changed(before: RunRecord, now: RunRecord) -> str:
+    """What a run was made with differently, in words; nothing where it is the same."""
     old, new = before.to_dict(), now.to_dict()
     differing = [k for k in ("method", "backbone", "seed", "data") if old[k] != new[k]]
-    return [*differing, *_differences(before.settings, now.settings)]
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     # A setting that came later did not change anything before it was there.
-    before = {**Settings().to_dict(), **Settings.EARLIER, **before}
-    return [name for name in now if before[name] != now[name]]
+    came_later = {k: v for k, v in Settings.EARLIER.items() if k not in before.settings}
+    if find_method(now.method).kind == "counting":  # which it does not concern
+        came_later = {name: now.settings[name] for name in came_later}
+    was = {**Settings().to_dict(), **came_later, **before.settings}
+    settings = [name for name, value in now.settings.items() if was[name] != value]
+    advice = [f"--set {name}={came_later[name]}" for name in settings if name in came_later]
+    told = f" (it is of an earlier version; go on with {' '.join(advice)})" if advice else ""
+    return ", ".join([*differing, *settings]) + told
 
 
 def _check_fits(settings: Settings, labels: LabelSpace) -> None:

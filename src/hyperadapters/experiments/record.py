@@ -67,7 +67,7 @@ class RunRecord(Record):
         data: Fingerprint and size of the ratings.
         versions: Versions of Python and the packages that matter.
         complete: Whether training, prediction and evaluation are done.
-        results: Parameters, best evaluation, seconds.
+        results: Parameters, best evaluation (of before the temperature), temperature, seconds.
         changes: What was done to the run after training, such as people forgotten: how many and
             when, and not who.
         format: Version of this layout.

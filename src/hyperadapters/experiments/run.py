@@ -347,7 +347,7 @@ class Run(PeopleOfRun):
             classifier = AnnotatorClassifier.load(
                 self.folder.path,
                 method,
-                Settings(**self.record.settings),
+                Settings(**{**Settings.EARLIER, **self.record.settings}),
                 self.record.backbone,
                 self.labels,
                 self.vocabulary,

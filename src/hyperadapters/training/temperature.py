@@ -1,7 +1,7 @@
 r"""How sure a classifier may be: its logits are divided by one number, which is found on dev.
 
-Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) leaves the most probable
-label as it is and changes how probable it is. The temperature T makes smallest
+Temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599) leaves the order of the
+labels as it is and changes how probable they are. The temperature T makes smallest
 
     Σ_i -log p_i(T) + (log T / s)² / 2,          p_i(T) = softmax(logits_i / T)[label_i],
 
@@ -9,11 +9,12 @@ in which the second term, a normal prior of log T around 0 with standard deviati
 only where there is next to no dev data: a handful of rows that are all right would ask for T = 0.
 
 Of labels on a scale with a cumulative head it is the score and its thresholds that are divided, so
-that the order of the labels holds: P(label ≤ k) = sigmoid(logit_k / T).
+that the scale holds: P(label ≤ k) = sigmoid(logit_k / T). There another label may become the most
+probable one.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit
 
@@ -26,8 +27,9 @@ SPREAD = 0.5
 MOST = 10.0
 """Temperatures lie between 1 / MOST and MOST."""
 
-MIN_PROBABILITY = 1e-12
-"""Smaller probabilities are raised to this before a logarithm, as in `nll`."""
+ALMOST_ONE = float(np.nextafter(1, 0))
+MIN_PROBABILITY = 1e-30
+"""Smaller probabilities are raised to this before a logarithm; float32 still tells it from 0."""
 
 
 def set_temperature(classifier: AnnotatorClassifier, dev: Examples) -> float:
@@ -36,19 +38,40 @@ def set_temperature(classifier: AnnotatorClassifier, dev: Examples) -> float:
     It is written into the weights of the head, so that whatever is made of the model later
     (predictions, newcomers, exports) has it.
 
+    It is found from the rows by people whom the classifier knows, if there are any.
+
     Args:
         classifier: The classifier; it is changed.
-        dev: Rows with labels that it was not trained on.
+        dev: Rows that it was not trained on; those without a label do not count.
 
     Returns:
         The temperature; above 1 where the classifier was too sure.
+
+    Raises:
+        ConfigError: The model has no head of a known name.
     """
     with classifier.states_of(dev):
         probabilities = classifier.probabilities(dev)
+    counts = counted(dev.annotators >= 0, dev.labels >= 0)
     cumulative = classifier.settings.head != "softmax"
-    found = temperature_of(probabilities, dev.labels, cumulative=cumulative)
+    found = temperature_of(probabilities[counts], dev.labels[counts], cumulative=cumulative)
     divide_logits(classifier.model, found)
     return found
+
+
+def counted(
+    known: Bool[np.ndarray, " rows"], labelled: Bool[np.ndarray, " rows"]
+) -> Bool[np.ndarray, " rows"]:
+    """The rows that a temperature is found from: by known people, or by all where none is.
+
+    What strangers are answered with may be found later than the temperature.
+
+    Args:
+        known: Whether the model knows who is asked.
+        labelled: Whether there is a label.
+    """
+    both = known & labelled
+    return both if both.any() else labelled
 
 
 def temperature_of(
@@ -92,7 +115,7 @@ def at_temperature(
     if not cumulative:
         logs = np.log(np.clip(probabilities, MIN_PROBABILITY, 1))
         return np.exp(log_softmax(logs / temperature, axis=1))
-    below = np.clip(np.cumsum(probabilities, axis=1)[:, :-1], MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    below = np.clip(np.cumsum(probabilities, axis=1)[:, :-1], MIN_PROBABILITY, ALMOST_ONE)
     passed = expit(logit(below) / temperature)
     edges = np.pad(passed, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1)))
     return np.diff(edges, axis=1)
