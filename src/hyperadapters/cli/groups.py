@@ -90,10 +90,11 @@ def _table(title: str, *columns: str) -> "Table":
     from rich.text import Text
 
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE, pad_edge=False)
-    words = {"metric", "group", "lowest", "highest"}
+    groups = {"group", "lowest", "highest"}
     for name in columns:
-        justify: Any = "left" if name in words else "right"
-        table.add_column(name, justify=justify, overflow="fold")
+        justify: Any = "left" if name in {"metric", *groups} else "right"
+        # What must give way on a narrow terminal are names of groups, not numbers.
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in groups)
     return table
 
 

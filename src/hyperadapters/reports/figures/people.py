@@ -140,9 +140,9 @@ def draw_groups(axes: "Axes", data: pd.DataFrame) -> None:
         axes.scatter(
             *(part["first"], part["second"]),
             **{"c": LIGHT[SERIES[i]], "marker": MARKERS[i], "s": 24, "linewidths": 0},
-            label=short(group, 16),
+            label=short(group, 24),
         )
-    axes.legend(**above(3))
+    axes.legend(**above(2 if any(len(str(group)) > 12 for group in shown) else 3))
     _name_components(axes)
 
 

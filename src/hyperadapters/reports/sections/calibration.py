@@ -31,7 +31,7 @@ def _reliability(source: Source, methods: list[str]) -> Picture:
     caption = (
         "How often answers are right, by how sure they are (first seed): on the dashed line "
         "probabilities mean what they say, below it they promise too much. Large dots hold many "
-        f"rows. Mean distance from the line (ECE): {ece}."
+        f"rows. Mean distance from the line (ECE): {ece}.{_temperatures(source, methods)}"
     )
     return Picture(
         "reliability",
@@ -41,6 +41,13 @@ def _reliability(source: Source, methods: list[str]) -> Picture:
         lambda axes: draw_reliability(axes, data, methods),
         4.0,
     )
+
+
+def _temperatures(source: Source, methods: list[str]) -> str:
+    """A sentence about the temperatures that runs were given, if they were."""
+    found = {name: source.folder.of(name)[0].results.get("temperature") for name in methods}
+    told = "; ".join(f"{name} {number(value)}" for name, value in found.items() if value)
+    return f" Logits were divided by a temperature, found on dev: {told}." if told else ""
 
 
 def _risk(source: Source, methods: list[str]) -> Picture:
