@@ -8,7 +8,6 @@ half of its texts does to the other half. It runs nothing anew, writes
 benchmarks/results/calibration.json and docs/tables/calibration.md; `--table` only the latter.
 """
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -119,20 +118,5 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/perspectives"))
-    parser.add_argument("--table", action="store_true", help="measure nothing, write the table")
-    given = parser.parse_args()
-    if not given.table:
-        found = measure(given.data)
-        with store.results(RESULTS) as written:
-            written.clear()
-            written.update(found)
-    TABLE.write_text(table(store.read(RESULTS)), encoding="utf-8")
-    print(f"the table is in {TABLE}")
-
-
 if __name__ == "__main__":
-    main()
+    store.remake(__doc__.splitlines()[0], measure, table, (RESULTS, TABLE))

@@ -3,11 +3,12 @@
 Scripts are run as `python benchmarks/SCRIPT.py`, which finds this module beside them.
 """
 
+import argparse
 import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,33 @@ def results(path: Path) -> Iterator[dict[str, Any]]:
         part = path.with_suffix(".json.tmp")
         part.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         part.replace(path)
+
+
+def remake(
+    told: str,
+    measure: Callable[[Path], Mapping[str, Any]],
+    table: Callable[[Mapping[str, Any]], str],
+    into: tuple[Path, Path],
+) -> None:
+    """The command of a script that makes all of its results anew, then its table.
+
+    Args:
+        told: What it does, for `--help`.
+        measure: Folder of the data → results.
+        table: Results → Markdown.
+        into: The files of results and table.
+    """
+    parser = argparse.ArgumentParser(description=told)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/perspectives"))
+    parser.add_argument("--table", action="store_true", help="measure nothing, write the table")
+    given, (kept, page) = parser.parse_args(), into
+    if not given.table:
+        found = measure(given.data)
+        with results(kept) as written:
+            written.clear()
+            written.update(found)
+    page.write_text(table(read(kept)), encoding="utf-8")
+    print(f"the table is in {page}")
 
 
 def put_between(path: Path, name: str, text: str) -> None:

@@ -311,18 +311,6 @@ def test_newcomers_where_there_are_scores(runs, tmp_path):
     assert "From the fewest to the most: hyperlora 0.700 to 0.540" in words
 
 
-def test_temperatures_are_told(runs, tmp_path):
-    folder = shutil.copytree(runs / "hyperlora" / "seed-0", tmp_path / "run")
-    record = json.loads((folder / "run.json").read_text())
-    record["results"]["temperature"] = 1.234
-    (folder / "run.json").write_text(json.dumps(record))
-    told = "Logits were divided by a temperature, found on dev: hyperlora 1.234."
-    assert told in Page(page_of(folder, tmp_path)).text
-    del record["results"]["temperature"]
-    (folder / "run.json").write_text(json.dumps(record))
-    assert "a temperature" not in Page(page_of(folder, tmp_path / "none")).text
-
-
 def test_figures_are_written_beside_it(runs, tmp_path):
     report(runs / "hyperlora" / "seed-0", tmp_path / "r.html", figures=tmp_path / "figures")
     names = {file.name for file in (tmp_path / "figures").iterdir()}

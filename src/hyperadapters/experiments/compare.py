@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.data import SplitBy
-from hyperadapters.errors import ConfigError, HyperAdaptersError, RunError
+from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.comparison import Table, tabulate
 from hyperadapters.experiments.comparison_page import html, markdown
 from hyperadapters.experiments.fit import Plan, fit_plan, is_finished, not_told
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
-from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
+from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid, kept_cells
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.run import Run
 from hyperadapters.methods import Settings, find_method
@@ -120,7 +120,13 @@ def compare(
     left = [plan for plan in asked if not is_finished(plan, _cell(folder, plan))]
     watching = progress or Progress()
     own = {**before.get("settings_of", {}), **{name: own.get(name, {}) for name in methods}}
-    kept = list(_kept(folder, asked, before, lambda m, s: planned(m, s, own.get(m, {})), watching))
+
+    def finished_before(method: str, seed: int) -> Plan | None:
+        plan = planned(method, seed, own.get(method, {}))
+        return plan if is_finished(plan, _cell(folder, plan)) else None
+
+    names_asked, order = {_name(plan) for plan in asked}, before.get("methods", ())
+    kept = list(kept_cells(folder, names_asked, order, finished_before, watching))
     plans = [*asked, *kept]
     names = dict.fromkeys(plan.method.name for plan in plans)
     record = {
@@ -140,29 +146,6 @@ def compare(
             watching.message(f"{_name(plan)} is finished")
     failed = dict(_run(folder, left, jobs, watching))
     return _collected(folder, plans, record, failed)
-
-
-def _kept(
-    folder: CompareFolder,
-    asked: Sequence[Plan],
-    before: Mapping[str, Any],
-    planned: Callable[[str, int], Plan],
-    progress: Progress,
-) -> Iterator[Plan]:
-    """Cells that are finished and are not asked for again, but would be made alike."""
-    names = {_name(plan) for plan in asked}
-    order = {name: place for place, name in enumerate(before.get("methods", ()))}
-    cells = sorted(folder.cells, key=lambda cell: order.get(cell[0], len(order)))
-    for method, seed in cells:
-        name = cell_name(method, seed)
-        if name in names:
-            continue
-        try:
-            plan = planned(method, seed)
-            if is_finished(plan, _cell(folder, plan)):
-                yield plan
-        except HyperAdaptersError as error:  # with these settings it is another run, or none
-            progress.message(f"{name} is left out: {error}")
 
 
 def _check_told(methods: Sequence[str], settings: Mapping[str, Any]) -> None:

@@ -1,11 +1,14 @@
 """What comparisons of any kind have in common: their folder, and the names of a grid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from hyperadapters.errors import ConfigError
+from hyperadapters.errors import ConfigError, HyperAdaptersError
+from hyperadapters.training import Progress
+
+Plan = TypeVar("Plan")
 
 ERROR = "error.txt"
 """Name of the file in which a cell that failed tells all about it."""
@@ -83,3 +86,34 @@ def check_grid(**axes: Sequence[Any]) -> None:
             raise ConfigError(f"name at least one {what}")
         if twice := [value for value in dict.fromkeys(given) if list(given).count(value) > 1]:
             raise ConfigError(f"{what} {twice[0]} is named twice")
+
+
+def kept_cells(
+    folder: CompareFolder,
+    asked: Collection[str],
+    order: Sequence[str],
+    finished: Callable[[str, int], Plan | None],
+    progress: Progress,
+) -> Iterator[Plan]:
+    """Cells of a folder that are not asked for again, and stay in scores and tables.
+
+    Args:
+        folder: The folder of the comparison.
+        asked: Names of the cells that are asked for.
+        order: Methods or recipes in the order of the tables so far.
+        finished: Method or recipe and seed → the plan of the cell if it is finished, or nothing;
+            raises where it was made in another way.
+        progress: Is told which are left out, and why.
+    """
+    places = {name: place for place, name in enumerate(order)}
+    for name, seed in sorted(folder.cells, key=lambda cell: places.get(cell[0], len(places))):
+        cell = cell_name(name, seed)
+        if cell in asked:
+            continue
+        try:
+            plan = finished(name, seed)
+        except HyperAdaptersError as error:  # with these settings it is another run, or none
+            progress.message(f"{cell} is left out: {error}")
+            continue
+        if plan is not None:
+            yield plan

@@ -1,7 +1,7 @@
 """Recipes × seeds on one mixture: a run for each, one table for all."""
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from hyperadapters.backbones import BUILT_IN_SEQ2SEQ
-from hyperadapters.errors import ConfigError, HyperAdaptersError, RunError
+from hyperadapters.errors import ConfigError, RunError
 from hyperadapters.experiments.folder import read_json, refuse_existing, write_json
-from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid
+from hyperadapters.experiments.grid import ERROR, CompareFolder, cell_name, check_grid, kept_cells
 from hyperadapters.experiments.record import versions
 from hyperadapters.experiments.tasks.data import MixtureData
 from hyperadapters.experiments.tasks.fit import Plan, fit_data
@@ -87,7 +87,14 @@ def compare_tasks(
     data = MixtureData.read(mixture)
     finished = [plan for plan in plans if _is_finished(folder, plan, data)]
     watching = progress or Progress()
-    kept = list(_kept(folder, plans, data, backbone, settings, watching))
+
+    def finished_before(recipe: str, seed: int) -> Plan | None:
+        plan = Plan.of(recipe, backbone, seed, settings)
+        return plan if _is_finished(folder, plan, data) else None
+
+    before = read_json(folder.record) if folder.record.exists() else {}
+    asked = {_cell_name(plan) for plan in plans}
+    kept = list(kept_cells(folder, asked, before.get("recipes", ()), finished_before, watching))
     finished, plans = [*finished, *kept], [*plans, *kept]
     record = {
         **{"kind": "comparison", "recipes": list(dict.fromkeys(p.recipe for p in plans))},
@@ -114,31 +121,6 @@ def _grid(
     """All cells, seed by seed, so that every recipe has a score early."""
     check_grid(recipe=recipes, seed=seeds)
     return [Plan.of(recipe, backbone, seed, changes) for seed in seeds for recipe in recipes]
-
-
-def _kept(
-    folder: CompareFolder,
-    asked: Sequence[Plan],
-    data: MixtureData,
-    backbone: str,
-    changes: dict[str, Any],
-    progress: Progress,
-) -> Iterator[Plan]:
-    """Cells that are finished and are not asked for again, but would be made alike."""
-    before = read_json(folder.record) if folder.record.exists() else {}
-    order = {name: place for place, name in enumerate(before.get("recipes", ()))}
-    names = {_cell_name(plan) for plan in asked}
-    cells = sorted(folder.cells, key=lambda cell: order.get(cell[0], len(order)))
-    for recipe, seed in cells:
-        name = cell_name(recipe, seed)
-        if name in names:
-            continue
-        try:
-            plan = Plan.of(recipe, backbone, seed, changes)
-            if _is_finished(folder, plan, data):
-                yield plan
-        except HyperAdaptersError as error:  # with these settings it is another run, or none
-            progress.message(f"{name} is left out: {error}")
 
 
 def _cell_name(plan: Plan) -> str:
